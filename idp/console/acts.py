@@ -1,10 +1,11 @@
-"""A manager's acts on one person: suspend, resume, invite again, sign out, revoke a credential, end the account."""
+"""Acts on one person: suspend, resume, invite again, sign out, revoke or report a credential, end the account."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods
 
@@ -12,9 +13,10 @@ from derived import clock
 from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.models import AccountStatus
-from idp.console.guards import managers_only, name_of, require_another
+from idp.console.guards import allows, name_of, require
 from idp.errors import error_response
 from idp.login import session
+from scim.access.roles import Extent, Verb
 from scim.models import Person
 from scim.people import acting
 from scim.people.acting import Act, Deed
@@ -29,39 +31,52 @@ _DONE = {
     Act.RESUME: "Resumed: everything of this person works again.",
     Act.INVITE: "An invitation goes out; an earlier one no longer works.",
     Act.REVOKE: "It no longer works.",
+    Act.LOST: "It no longer works. This person looks through what was added with it in the last seven days.",
     Act.SIGN_OUT: "Signed out. This person can sign in again.",
     Act.END: "Ended, for good: nothing of this person works any more.",
 }
-_SECOND = "Recorded. A second manager must do the same within 7 days. Nothing was changed yet."
+_SECOND = "Recorded. A second person must do the same within 7 days. Nothing was changed yet."
 _TOO_LITTLE = "Say why, in 4 to 300 characters on one line. Nothing was changed."
 _NOT_NOW = "That is not possible now: somebody may have done it already. Nothing was changed."
 
 
-def offered(found: Person, *, now: datetime) -> dict[str, object]:
-    """The acts that are possible on a person, for their page."""
+def offered(found: Person, actor: Person, *, now: datetime) -> dict[str, object]:
+    """The acts that are possible on a person and that a role of this actor allows, for the page of the person."""
     state, address = found.account.status, found.invitation_address()
+    possible = {
+        Act.SUSPEND: state == AccountStatus.ACTIVE,
+        Act.SIGN_OUT: state == AccountStatus.ACTIVE,
+        Act.RESUME: state == AccountStatus.SUSPENDED and found.held_at is None,
+        Act.INVITE: bool(address) and status.may_be_invited(found.account, address or "", now=now),
+        Act.REVOKE: True,
+        Act.LOST: True,
+        Act.END: state != AccountStatus.TERMINATED,
+    }
+    name = name_of(actor)
+    may = {one: possible[one] and bool(acting.allowed(name, one, found, now=now)) for one in Act}
+    may[Act.LOST] = may[Act.LOST] and not may[Act.REVOKE]
     return {
-        "suspend": state == AccountStatus.ACTIVE,
-        "resume": state == AccountStatus.SUSPENDED and found.held_at is None,
-        "invite": bool(address) and status.may_be_invited(found.account, address or "", now=now),
-        "end": state != AccountStatus.TERMINATED,
+        **{one.value.replace("-", "_"): allowed for one, allowed in may.items()},
+        "any": any(may.values()),
         "end_waits": acting.waiting_for_second(found, now=now),
         "most_words": acting.MOST_WORDS,
     }
 
 
 @require_http_methods(["POST"])
-@managers_only
+@allows(Verb.SEE)
 def act(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """Do one act on another person, with a reason that stays in the record (RQ-3)."""
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
     wanted, because = request.POST.get("act", ""), request.POST.get("because", "")
-    if found.id == manager.id or wanted not in list(Act):
+    if wanted not in list(Act):
         raise Refused(Reason.ILLEGAL_MOVE)
-    if Act(wanted) not in acting.STOPS:
-        require_another(manager, found)
-    about = _id(request.POST.get("credential", "")) if wanted == Act.REVOKE else None
-    if wanted == Act.REVOKE and about is None:
+    answer = require(manager, acting.VERBS[Act(wanted)], found)
+    if answer.extent == Extent.LOST and wanted != Act.LOST:
+        raise Http404
+    is_of_one = wanted in {Act.REVOKE, Act.LOST}
+    about = _id(request.POST.get("credential", "")) if is_of_one else None
+    if is_of_one and about is None:
         raise Refused(Reason.CREDENTIAL_NOT_LIVE)
     deed = Deed(act=Act(wanted), because=because, actor=name_of(manager), now=clock.now(), about=about)
     try:
@@ -95,7 +110,7 @@ def _done(found: Person, deed: Deed) -> bool:
             return acting.invite_again(found, deed)
         case Act.END:
             return acting.end_person(found, deed)
-        case Act.REVOKE:
+        case Act.REVOKE | Act.LOST:
             return acting.revoke_credential(found, deed)
         case Act.SIGN_OUT:
             return acting.perform(found, deed, lambda account: session.end_all(account, now=deed.now, actor=deed.actor))

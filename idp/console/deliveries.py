@@ -10,8 +10,9 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.ledger import outbox
 from idp import pages
-from idp.console.guards import managers_only
+from idp.console.guards import allows
 from idp.console.waiting import listed
+from scim.access.roles import Verb
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -23,7 +24,7 @@ _MOST = 100
 
 
 @require_http_methods(["GET", "POST"])
-@managers_only
+@allows(Verb.READ, post=Verb.CARE)
 def deliveries(request: HttpRequest, _manager: Person) -> HttpResponse:
     """The rows that were not delivered, the oldest first; a POST makes one due at once."""
     now = clock.now()

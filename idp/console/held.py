@@ -11,7 +11,8 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Reason, Refused
 from idp import pages
-from idp.console.guards import managers_only, name_of, require_another
+from idp.console.guards import allows, name_of, require
+from scim.access.roles import Verb
 from scim.people import held
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _ACTS = {"end": (held.end, "ended"), "give-back": (held.give_back, "given back")
 
 
 @require_http_methods(["GET", "POST"])
-@managers_only
+@allows(Verb.READ, post=Verb.END)
 def waiting(request: HttpRequest, manager: Person) -> HttpResponse:
     """The held people by source, and the decision; nobody decides about themselves."""
     if request.method == "POST":
@@ -54,12 +55,10 @@ def _decide(request: HttpRequest, manager: Person) -> HttpResponse:
     act, words = _ACTS[decision]
     rows = held.waiting(source) if source else held.waiting()
     people = [one for one in rows if not person_id or str(one.id) == person_id]
-    if any(one.id == manager.id for one in people):
-        raise Refused(Reason.ILLEGAL_MOVE)
-    if decision == "give-back":
-        for one in people:
-            require_another(manager, one)
+    verb = Verb.READMIT if decision == "give-back" else Verb.END
     for one in people:
-        act(one, now=clock.now(), actor=name_of(manager))
-    request.session["notice"] = f"{len(people)} {words}."
+        require(manager, verb, one)
+    done = [act(one, now=clock.now(), actor=name_of(manager)) for one in people]
+    waits = f"{len(people)} recorded. A second manager must do the same within 7 days. Nothing was changed yet."
+    request.session["notice"] = waits if False in done else f"{len(people)} {words}."
     return redirect("console-held")

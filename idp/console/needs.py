@@ -16,8 +16,9 @@ from derived.ledger.locking import under_lock
 from derived.models import AccountStatus
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
-from idp.console.guards import managers_only, name_of, require_another
+from idp.console.guards import allows, name_of, require
 from idp.policies import issuance as rulebook
+from scim.access.roles import Verb
 from scim.models import Person, Record
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _MOST = 100
 
 
 @require_http_methods(["GET"])
-@managers_only
+@allows(Verb.READ)
 def needs(request: HttpRequest, manager: Person) -> HttpResponse:
     """List the people whose review is due, the longest first, and the orphans."""
     due = access_review.due(now=clock.now())
@@ -51,14 +52,13 @@ def needs(request: HttpRequest, manager: Person) -> HttpResponse:
 
 
 @require_http_methods(["POST"])
-@managers_only
+@allows(Verb.CARE)
 def decide(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """Record a review: keep, or end; never one's own."""
     person, decision = get_object_or_404(Person, id=person_id), request.POST.get("decision")
-    if person.id == manager.id or decision not in {"keep", "end"}:
+    if decision not in {"keep", "end"}:
         raise Refused(Reason.ILLEGAL_MOVE)
-    if decision == "keep":
-        require_another(manager, person)
+    require(manager, Verb.CARE if decision == "keep" else Verb.REVOKE, person)
     move = access_review.keep_all if decision == "keep" else access_review.end_all
     now = clock.now()
     many = under_lock(person.account_id, lambda account: move(account, now=now, actor=name_of(manager)))

@@ -14,11 +14,13 @@ from derived.changes.issue import GivenBy, GivenPass
 from derived.changes.recovery import CheckedBy
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
+from derived.rules.assurance import AAL
 from idp import pages
-from idp.console.guards import managers_only, name_of, officers_only, require_another
+from idp.console.guards import allows, name_of, require
 from idp.errors import error_response
 from idp.login import temporary_pass
 from idp.secrets import grouped
+from scim.access.roles import Verb
 from scim.models import Person
 from scim.people import recovering
 
@@ -68,11 +70,11 @@ def _obstacle(refused: Refused) -> str:
 
 
 @require_http_methods(["POST"])
-@managers_only
+@allows(Verb.VOUCH)
 def recover(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """State how the person was checked, or agree to another manager's statement; never about oneself (RQ-3)."""
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
-    require_another(manager, found)
+    require(manager, Verb.VOUCH, found)
     now, actor = clock.now(), name_of(manager)
     first = recovering.waiting(found, now=now, but=actor)
     given = request.POST
@@ -97,12 +99,12 @@ def recover(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
 
 
 @require_http_methods(["POST"])
-@officers_only
+@allows(Verb.CHECK, least=AAL.AAL3)
 def give_pass(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """Give a temporary pass to a person who stands before this officer; its code is shown once; never to oneself."""
     found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
     words = request.POST.get("place", "").strip()
-    require_another(manager, found)
+    require(manager, Verb.CHECK, found)
     if not found.login_name:
         raise Refused(Reason.ILLEGAL_MOVE)
     if not LEAST_PLACE <= len(words) <= MOST_PLACE or not words.isprintable():

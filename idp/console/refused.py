@@ -10,7 +10,8 @@ from django.views.decorators.http import require_http_methods
 from derived import clock
 from derived.errors import Reason, Refused
 from idp import pages
-from idp.console.guards import managers_only, name_of, require_another
+from idp.console.guards import allows, name_of, require
+from scim.access.roles import Verb
 from scim.people import refusals
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _ACTS = {
 
 
 @require_http_methods(["GET", "POST"])
-@managers_only
+@allows(Verb.READ, post=Verb.CARE)
 def refused(request: HttpRequest, manager: Person) -> HttpResponse:
     """The alarms, then all refused pushes; a POST decides about an alarm, and nobody about themselves."""
     if request.method == "POST":
@@ -63,10 +64,10 @@ def _decide(request: HttpRequest, manager: Person) -> HttpResponse:
     """
     number, decision = (request.POST.get(name, "")[:20] for name in ("push", "decision"))  # 20 digits at most
     row = refusals.alarms().filter(id=int(number)).first() if number.isascii() and number.isdecimal() else None
-    if row is None or decision not in _ACTS or row.person_id == manager.id:
+    if row is None or decision not in _ACTS:
         raise Refused(Reason.ILLEGAL_MOVE)
-    if decision == "dismiss" and row.person is not None:
-        require_another(manager, row.person)
+    if row.person is not None:
+        require(manager, Verb.CARE if decision == "dismiss" else Verb.SUSPEND, row.person)
     act, words = _ACTS[decision]
     act(row, now=clock.now(), actor=name_of(manager))
     request.session["notice"] = words

@@ -16,14 +16,16 @@ from derived.errors import Reason, Refused
 from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.models import Credential
+from derived.rules.assurance import AAL
 from derived.rules.kinds import Kind, policy_of
 from idp import pages
 from idp.console import acts, recovery
-from idp.console.guards import managers_only, name_of, officers_only, require_another
+from idp.console.guards import allows, name_of, require
 from idp.console.refused import shown
 from idp.keys import wrapper
 from idp.login import asking
-from scim.access import requests
+from scim.access import requests, roles
+from scim.access.roles import Verb
 from scim.models import Match, MatchState, Person, Record
 from scim.people import cases, held, matching, refusals, returns, settle
 from scim.people.cases import Case
@@ -50,11 +52,16 @@ _WHY = {
 
 
 @require_http_methods(["GET"])
-@managers_only
-def console(request: HttpRequest, _manager: Person) -> HttpResponse:
+@allows(Verb.SEE)
+def console(request: HttpRequest, manager: Person) -> HttpResponse:
     """List everything that waits for a manager, the oldest first, and search people."""
-    sought = request.GET.get("person", "").strip()[:256]
+    sought, now = request.GET.get("person", "").strip()[:256], clock.now()
+    seen = {"sought": sought, "found": _search(sought), "notice": request.session.pop("notice", None)}
+    if not roles.may(manager, Verb.READ, now=now):
+        return pages.page(request, "console", {**seen, "reads": False})
     values = {
+        **seen,
+        "reads": True,
         "cases": [_whole_case(one) for one in cases.waiting()[:_MOST]],
         "returns": [
             {
@@ -65,13 +72,10 @@ def console(request: HttpRequest, _manager: Person) -> HttpResponse:
             }
             for one in returns.waiting()[:_MOST]
         ],
-        "requests": requests.waiting_for(now=clock.now()).count(),
+        "requests": requests.waiting_for(now=now).count(),
         "held": held.waiting().count(),
         "alarms": refusals.alarms().count(),
-        "locked_out": list(asking.waiting(now=clock.now())[:_MOST_LOCKED_OUT]),
-        "notice": request.session.pop("notice", None),
-        "sought": sought,
-        "found": _search(sought),
+        "locked_out": list(asking.waiting(now=now)[:_MOST_LOCKED_OUT]),
     }
     return pages.page(request, "console", values)
 
@@ -108,7 +112,7 @@ def _whole_case(case: Case) -> dict[str, Any]:
 
 
 @require_http_methods(["GET", "POST"])
-@managers_only
+@allows(Verb.READ, post=Verb.JOIN)
 def match(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
     """Show one case, the record and the person's records side by side, and take the decision."""
     row = get_object_or_404(
@@ -170,11 +174,11 @@ def _text(value: object) -> str:
 def _decide_match(request: HttpRequest, manager: Person, row: Match) -> HttpResponse:
     now, actor, decision = clock.now(), name_of(manager), request.POST.get("decision", "")
     whole = cases.of(row)
-    if manager.id in {one.id for one in whole.people()}:
-        raise Refused(Reason.ILLEGAL_MOVE)  # nobody decides whose records are their own
+    about = {row.person, row.record.person, *whole.people()}
+    require(manager, Verb.JOIN if decision.startswith("join") else Verb.SPLIT, *about)
     if decision == "split":
-        matching.split(row, now=now, actor=actor)
-        words = "They are two people again."
+        done = matching.split(row, now=now, actor=actor) is not None
+        words = "They are two people again." if done else _SECOND
     elif row.state != MatchState.WAITING or decision not in {"join", "apart", "join-pair", "apart-pair"}:
         raise Refused(Reason.ILLEGAL_MOVE)
     elif decision.startswith("join"):
@@ -182,22 +186,52 @@ def _decide_match(request: HttpRequest, manager: Person, row: Match) -> HttpResp
         done = cases.join(case, now=now, actor=actor)
         words = "They are one person now. Nothing of a joined record counts until it is adopted." if done else _SECOND
     else:
-        cases.keep_apart(Case((row,)) if decision == "apart-pair" else whole, now=now, actor=actor)
-        words = "They stay different people, and it will not be asked again."
+        done = cases.keep_apart(Case((row,)) if decision == "apart-pair" else whole, now=now, actor=actor)
+        words = "They stay different people, and it will not be asked again." if done else _SECOND
     request.session["notice"] = words
     return redirect("console")
 
 
 @require_http_methods(["GET"])
-@managers_only
+@allows(Verb.SEE)
 def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
-    """Show a profile: every value with its source, the reason of the choice, and the overridden values."""
-    found = get_object_or_404(Person.objects.select_related("account"), id=person_id)
-    said = settle.statements_about(found)
+    """Show a person: states and acts; to those who may read all, also every value with its source and the checks."""
+    found, now = get_object_or_404(Person.objects.select_related("account"), id=person_id), clock.now()
+    may = {
+        name: bool(roles.may(manager, verb, about=found, now=now))
+        for name, verb in {
+            "read": Verb.READ, "adopt": Verb.ADOPT, "readmit": Verb.READMIT, "lift": Verb.LIFT, "check": Verb.CHECK,
+            "vouch": Verb.VOUCH, "care": Verb.CARE,
+        }.items()
+    }  # fmt: skip
     values = {
         "found": found,
         "account": found.account,
         "name": found.display_name(),
+        "may": may,
+        "credentials": [
+            {
+                "name": one.name or policy_of(Kind(one.kind)).label,
+                "kind": policy_of(Kind(one.kind)).label,
+                "aal": int(status.level(one)),
+                "state": one.state,
+                "id": one.id,
+                "is_disabled": status.is_disabled(one),
+            }
+            for one in status.living(found.account_id)
+        ],
+        "own": found.id == manager.id,
+        "acts": acts.offered(found, manager, now=now),
+        "notice": request.session.pop("notice", None),
+        **(_whole(found, manager) if may["read"] or may["check"] else {}),
+    }
+    return pages.page(request, "console_person", values)
+
+
+def _whole(found: Person, manager: Person) -> dict[str, Any]:
+    """The rest of a person's page, for those who may read all, or see the person face to face."""
+    said = settle.statements_about(found)
+    return {
         "addresses": found.addresses(),
         "attributes": [
             {
@@ -217,17 +251,6 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
         ],
         "waits": found.records.filter(returns_at__isnull=False, deleted_at=None).exists(),
         "obstacle": returns.obstacle(found),
-        "credentials": [
-            {
-                "name": one.name or policy_of(Kind(one.kind)).label,
-                "kind": policy_of(Kind(one.kind)).label,
-                "aal": int(status.level(one)),
-                "state": one.state,
-                "id": one.id,
-                "is_disabled": status.is_disabled(one),
-            }
-            for one in status.living(found.account_id)
-        ],
         "checks": [
             {
                 **identity_checks.fields_of(one),
@@ -239,14 +262,10 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
         ],
         "ways": list(Presence),
         "compared": list(Biometric),
-        "own": found.id == manager.id,
         "alarms": [shown(one) for one in refusals.alarms(found)] if found.id != manager.id else [],
         "recovery": recovery.shown(found, manager, now=clock.now()),
-        "acts": acts.offered(found, now=clock.now()),
         "most_sample": identity_checks.LARGEST_SAMPLE // 1024,
-        "notice": request.session.pop("notice", None),
     }
-    return pages.page(request, "console_person", values)
 
 
 def _named(officer: str) -> str:
@@ -257,11 +276,11 @@ def _named(officer: str) -> str:
 
 
 @require_http_methods(["POST"])
-@officers_only
+@allows(Verb.CHECK, least=AAL.AAL3)
 def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """Record that this manager has seen the person (X-9); never themselves (RQ-3)."""
     found = get_object_or_404(Person, id=person_id)
-    require_another(manager, found)
+    require(manager, Verb.CHECK, found)
     given, sample = request.POST, request.FILES.get("sample")
     if (
         given.get("how") not in list(Presence)
@@ -287,11 +306,11 @@ def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespons
 
 
 @require_http_methods(["POST"])
-@officers_only
+@allows(Verb.CHECK, least=AAL.AAL3)
 def confirm_check(request: HttpRequest, manager: Person, person_id: UUID, check_id: UUID) -> HttpResponse:
     """Confirm another manager's identity check; never one's own, and never about oneself (X-9, RQ-3)."""
     found = get_object_or_404(Person, id=person_id)
-    require_another(manager, found)
+    require(manager, Verb.CHECK, found)
     now, name = clock.now(), name_of(manager)
     under_lock(
         found.account_id,
@@ -302,11 +321,11 @@ def confirm_check(request: HttpRequest, manager: Person, person_id: UUID, check_
 
 
 @require_http_methods(["POST"])
-@managers_only
+@allows(Verb.READMIT)
 def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpResponse:
     """Approve a person's return."""
     found = get_object_or_404(Person, id=person_id)
-    require_another(manager, found)
+    require(manager, Verb.READMIT, found)
     words = returns.obstacle(found)
     if not words:
         done = returns.readmit(found, now=clock.now(), actor=name_of(manager))
@@ -316,13 +335,13 @@ def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
 
 
 @require_http_methods(["POST"])
-@managers_only
+@allows(Verb.LIFT)
 def enable(request: HttpRequest, manager: Person, person_id: UUID, credential_id: UUID) -> HttpResponse:
     """Enable an authenticator that wrong tries have disabled (TH-1, ruling 33); never one's own (RQ-3)."""
     found = get_object_or_404(Person, id=person_id)
     row = get_object_or_404(status.living(found.account_id), id=credential_id)
     now, name = clock.now(), name_of(manager)
-    require_another(manager, found)
+    require(manager, Verb.LIFT, found)
     if not under_lock(found.account_id, lambda account: by_person.enable(account, row, now=now, actor=name)):
         raise Refused(Reason.ILLEGAL_MOVE)
     request.session["notice"] = f"{row.name} signs in again."
@@ -330,11 +349,11 @@ def enable(request: HttpRequest, manager: Person, person_id: UUID, credential_id
 
 
 @require_http_methods(["POST"])
-@managers_only
+@allows(Verb.ADOPT)
 def adopt(request: HttpRequest, manager: Person, record_id: UUID) -> HttpResponse:
     """Let a joined record set login name, addresses and IAL."""
     record = get_object_or_404(Record.objects.select_related("person", "source"), id=record_id)
-    require_another(manager, record.person)
+    require(manager, Verb.ADOPT, record.person)
     done = returns.adopt(record, now=clock.now(), actor=name_of(manager))
     words = f"The record of {record.source.name} counts from now on, for all that this source is trusted for."
     request.session["notice"] = words if done else _SECOND

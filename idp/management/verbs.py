@@ -18,14 +18,19 @@ from derived.errors import RametError, Refused
 from idp.errors import answer_to
 from idp.witness import endings, operator_chain, standing
 from idp.witness.standing import Standing
+from scim.access import roles, same_human
+from scim.access.roles import Verb
 from scim.people.directory import person_by_login_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from scim.models import Person
+
 _LONGEST_SPAN = 6  # a day in seconds
 UUID_LENGTH = 36
 OPERATOR = "operator"
+SECOND = "recorded; a second person must agree in the console within 7 days"
 MANY = 200  # rows from which a command shows its progress
 Option: TypeAlias = Any  # a value that argparse has read
 
@@ -35,13 +40,18 @@ class Noun(BaseCommand):
 
     A subclass fills `verbs`: name → (help, add_arguments, method name). A verb returns data; this class prints it.
     configures: what its verbs change is recorded in the operator's chain. unguarded: verbs that need no database, or
-    run on one that is older than its witness; every other verb refuses there.
+    run on one that is older than its witness; every other verb refuses there. reads: verbs that change nothing. asks:
+    the act of the matrix of roles that each other verb is (CONFIGURE, if it is not there). two_steps: verbs whose
+    second person agrees in the console; the others that need one name them by `--with`.
     """
 
     verbs: ClassVar[Mapping[str, tuple[str, Callable[[CommandParser], None]]]] = {}
     configures: ClassVar[bool] = False
     unguarded: ClassVar[frozenset[str]] = frozenset()
     methods: ClassVar[Mapping[str, str]] = {"list": "all"}  # where a verb is a word of Python's
+    reads: ClassVar[frozenset[str]] = frozenset({"list", "show"})
+    asks: ClassVar[Mapping[str, Verb]] = {}
+    two_steps: ClassVar[frozenset[str]] = frozenset()
     actor = OPERATOR  # as the audit chain names whoever runs the verb
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -51,6 +61,10 @@ class Noun(BaseCommand):
             verb = added.add_parser(name, help=text, description=text)
             verb.add_argument("--json", action="store_true", help="print JSON, for scripts")
             verb.add_argument("--as", dest="acting", default="", metavar="NAME", help="who you are: your login name")
+            if name not in self.reads | self.two_steps:
+                verb.add_argument(
+                    "--with", dest="second", default="", metavar="NAME", help="the second person, if needed"
+                )
             arguments(verb)
 
     def run_from_argv(self, argv: list[str]) -> None:
@@ -66,7 +80,7 @@ class Noun(BaseCommand):
             if is_guarded and standing.look(now=clock.now()) != Standing.CURRENT:
                 message = f"{standing.refusal()} See: manage.py restore status"
                 raise CommandError(message)
-            self.actor = _acting(options["acting"])
+            self.actor = self._acting(verb, options)
             found = getattr(self, self.methods.get(verb, verb))(options)
             if self.configures and is_guarded:
                 operator_chain.record_changes(now=clock.now(), actor=self.actor)
@@ -83,6 +97,45 @@ class Noun(BaseCommand):
             self.stdout.write(json.dumps(found, indent=2, default=str))
         else:
             self.present(verb, found)
+
+    def _acting(self, verb: str, options: Mapping[str, Option]) -> str:
+        """The actor of a verb: the person whom `--as` names, or the nameless operator until somebody is an operator.
+
+        Raises: CommandError unless that person is active, and has a role that allows the verb.
+        """
+        name, now = options["acting"], clock.now()
+        person = _named(name, "--as") if name else None
+        actor = f"{OPERATOR}:{person.id}" if person is not None else OPERATOR
+        if verb in self.reads:
+            return actor
+        asked = self.asks.get(verb, Verb.CONFIGURE)
+        answer = roles.may_as(actor, asked, now=now)
+        if person is None and not answer:
+            message = "This installation has operators, so say who you are: --as NAME."
+            raise CommandError(message)
+        if not answer:
+            message = f"--as {name}: no role of this person allows this. See: manage.py role list"
+            raise CommandError(message)
+        if answer.needs_second and verb not in self.two_steps:
+            self._agree(verb, actor, options.get("second", ""), asked)
+        return actor
+
+    def _agree(self, verb: str, actor: str, name: str, asked: Verb) -> None:
+        """Record the second person of a verb in the operator's chain.
+
+        Raises: CommandError unless that is another human being whose role allows the verb.
+        """
+        if not name:
+            message = "This takes two people: name the second one by --with NAME. Both names go on record."
+            raise CommandError(message)
+        now, second = clock.now(), _named(name, "--with")
+        first = same_human.of_actor(actor)
+        if not roles.may(second, asked, now=now) or first is None or same_human.may_be_one(first, second):
+            message = f"--with {name}: this must be another person, whose role allows this. See: manage.py role list"
+            raise CommandError(message)
+        operator_chain.record_two(
+            f"{self.__module__.rpartition('.')[2]} {verb}", actor, f"{OPERATOR}:{second.id}", now=now
+        )
 
     def present(self, verb: str, found: object) -> None:  # noqa: ARG002 - subclasses print by verb
         """Print for people: a list as a table, a mapping as lines."""
@@ -102,18 +155,16 @@ class Noun(BaseCommand):
             console.print(plain_text(str(found)), soft_wrap=True)
 
 
-def _acting(name: str) -> str:
-    """The actor of a verb: the person whom `--as` names, or the nameless operator.
+def _named(name: str, option: str) -> Person:
+    """The active person with a login name.
 
-    Raises: CommandError unless that person is active.
+    Raises: CommandError.
     """
-    if not name:
-        return OPERATOR
     person = person_by_login_name(name)
     if person is None or not person.account.is_active:
-        message = f"--as {name}: there is no active person with this login name."
+        message = f"{option} {name}: there is no active person with this login name."
         raise CommandError(message)
-    return f"{OPERATOR}:{person.id}"
+    return person
 
 
 def plain_text(text: str) -> Text:

@@ -32,7 +32,7 @@ from idp.models import RecoveryAttempt, RedressCase
 from idp.secrets import grouped
 from idp.signals import transport
 from idp.signals.transport import NotInternational
-from scim.models import Access, AccessState, Person
+from scim.models import Access, AccessState, Person, RoleName
 from scim.people import notices
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ KINDS = (
     "invite", "authenticator.bound", "authenticator.changed", "device.bound", "device.active", "credential.ended",
     "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen",
     "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused", "adoption.waits",
-    "return.waits", "account.recovery", "recovery.codes", "pass.issued", "help.asked",
+    "return.waits", "account.recovery", "recovery.codes", "pass.issued", "help.asked", "role.changed",
     "redress.opened", "redress.answered",
     "request.changed", "request.decide",
 )  # fmt: skip
@@ -76,6 +76,7 @@ _FOR_MANAGERS = frozenset(
         "adoption.waits",
         "return.waits",
         "help.asked",
+        "role.changed",
         "redress.opened",
         "request.decide",
     }
@@ -146,8 +147,8 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
             template, values = "adoption_waits", {**_of_another(row), "source": row.payload.get("source", "")}
         case "push.refused" | "return.waits":
             template, values = row.kind.replace(".", "_"), _of_push(row)
-        case "mail.refused" | "help.asked" | "redress.opened" | "redress.answered":
-            template, values = row.kind.replace(".", "_"), _of_another(row)
+        case "mail.refused" | "help.asked" | "role.changed" | "redress.opened" | "redress.answered":
+            template, values = row.kind.replace(".", "_"), {**_of_another(row), **_of_role(row)}
         case _:
             template, values = _notice(row, credential, now=now)
     if template:
@@ -312,6 +313,15 @@ def _of_case(row: OutboxRow) -> dict[str, Any]:
     is_answer = row.kind == "redress.answered"
     link = f"{config().issuer}/redress" if is_answer else _console(f"redress/{case.pk}")
     return {"case": case.pk, "due": case.due_at, "link": link}
+
+
+def _of_role(row: OutboxRow) -> dict[str, Any]:
+    """The role that was given or ended, for a notice of that."""
+    if row.kind != "role.changed":
+        return {}
+    role = RoleName(str(row.payload.get("role", "")))
+    when = row.created_at.strftime("%-d %B %Y, %H:%M UTC")
+    return {"role": role.label, "change": str(row.payload.get("change", "")), "when": when}
 
 
 def _of_push(row: OutboxRow) -> dict[str, Any]:

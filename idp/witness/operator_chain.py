@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 OPERATOR: Final = UUID(int=0)
 _KIND = "operator.changed"
+_AGREED: Final = "operator.agreed"
 ACCEPTED: Final = RESTORED
 _MOST = 200  # names in one Event
 _WATCHED: Final[tuple[type[Model], ...]] = (
@@ -77,6 +78,16 @@ def record_changes(*, now: datetime, actor: str) -> int:
         return len(changed)
 
     return under_lock(OPERATOR, work)
+
+
+def record_two(command: str, first: str, second: str, *, now: datetime) -> None:
+    """Append who asked for a command, and who agreed, before it runs.
+
+    Raises: Unavailable(KEY_UNAVAILABLE, DATABASE_BUSY).
+    """
+    begin(now=now)
+    body = {"command": command, "first": first}
+    under_lock(OPERATOR, lambda account: audit.record(account, _AGREED, now=now, actor=second, body=body))
 
 
 def begin(*, now: datetime) -> None:

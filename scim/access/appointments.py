@@ -34,8 +34,8 @@ class Appointment:
     scope: str = ""
 
 
-def give(account: Account, wanted: Appointment, *, now: datetime) -> Role:
-    """Give a role in the present epoch of an account that the caller has locked; an earlier term of it ends.
+def require_possible(account: Account, wanted: Appointment, *, now: datetime) -> None:
+    """Require that a role can be given.
 
     Raises: Refused(BAD_PROOF) for a reason that says too little, a term of more than a year or a wrong scope;
     Refused(ACCOUNT_NOT_ACTIVE); Refused(SEPARATION_OF_DUTIES) beside a role that excludes it.
@@ -51,6 +51,15 @@ def give(account: Account, wanted: Appointment, *, now: datetime) -> Role:
         raise Refused(Reason.ACCOUNT_NOT_ACTIVE)
     if excluding(wanted.person, wanted.role, now=now):
         raise Refused(Reason.SEPARATION_OF_DUTIES)
+
+
+def give(account: Account, wanted: Appointment, *, now: datetime) -> Role:
+    """Give a role in the present epoch of an account that the caller has locked; an earlier term of it ends.
+
+    Raises: as `require_possible`.
+    """
+    require_possible(account, wanted, now=now)
+    words = wanted.reason.strip()
     before = Role.objects.filter(person=wanted.person, role=wanted.role, scope=wanted.scope, ended_at__isnull=True)
     before.update(ended_at=now)
     made = Role.objects.create(

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db.models import F
 
+from derived.errors import Reason, Refused
 from derived.models import AccountStatus
 from scim.access import same_human
 from scim.models import GIVEN_ROLES, Person, Record, Role, RoleName
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 LONGEST: Final = timedelta(days=365)
 _MANAGER_OF: Final = f"{ENTERPRISE_URN}:manager"
+_TERMINAL, _MANAGER = "operator", "manager"
 _MOST_STEPS = 30  # of supervisors above each other
 
 
@@ -174,6 +176,35 @@ def may(person: Person, verb: Verb, *, now: datetime, about: Person | None = Non
     return Answer(best[1], best[0]) if best is not None else Answer()
 
 
+def may_as(actor: str, verb: Verb, *, now: datetime, about: Person | None = None, scope: str = "") -> Answer:
+    """`may` of an actor as the audit chain names it; rules, workers and sources act as what they are.
+
+    Until somebody is an operator, whoever has the terminal is one, and acts alone (bootstrapping).
+    """
+    person, kind = same_human.of_actor(actor), actor.partition(":")[0]
+    if kind == _TERMINAL and not has_operators(now=now):
+        return Answer(HeldRole(RoleName.OPERATOR), Extent.ANY)
+    if person is not None:
+        return may(person, verb, now=now, about=about, scope=scope)
+    return Answer() if kind in {_TERMINAL, _MANAGER} else Answer(HeldRole(RoleName.MACHINE), Extent.SOURCE)
+
+
+def require_as(actor: str, verb: Verb, *, now: datetime, about: Person | None = None, scope: str = "") -> Answer:
+    """`may_as`, for acts: asked again under the lock.
+
+    Raises: Refused(ILLEGAL_MOVE) if the actor may not.
+    """
+    answer = may_as(actor, verb, now=now, about=about, scope=scope)
+    if not answer:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    return answer
+
+
+def has_operators(*, now: datetime) -> bool:
+    """True if somebody is an operator: from then on each command is some named person's."""
+    return live(now=now).filter(role=RoleName.OPERATOR).exists()
+
+
 def _reaches(extent: Extent, role: HeldRole, *, is_own: bool, scope: str) -> bool:
     match extent:
         case Extent.OWN:
@@ -202,7 +233,6 @@ def live(*, now: datetime) -> QuerySet[Role]:
     """The rows of all roles that count now."""
     return Role.objects.filter(
         ended_at__isnull=True,
-        since__lte=now,
         until__gt=now,
         epoch=F("person__account__epoch"),
         person__account__status=AccountStatus.ACTIVE,

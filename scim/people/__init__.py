@@ -12,13 +12,14 @@
     waiting_returns  records whose `active: true` waits for a manager
     cases          possible matches that hang together, decided at once
     returns        decisions of a manager: readmit, adopt
-    acting         acts of a manager on one person, and their hourly limit
+    acting         acts on one person by somebody with a role, and their hourly limit
+    appointing     roles are given and ended by two people
     recovering     vouched recovery of a person who cannot sign in, by two managers
     brake          hold the people whom a source ends beyond its limit
     held           decisions of a manager about held people
     refusals       refused pushes, and the alarm about one that would have ended somebody
-    notices        mail to every identity manager
-    two_managers   the first approval of an act that needs two managers
+    notices        mail to everybody in a role
+    two_managers   the first approval of an act that needs two people
     disabling      disable a source, which takes back what it said, and enable it
     importing      people from a file
 

@@ -111,14 +111,14 @@ def _attribute(case: Case, record: Record, into: Person) -> str:
     return next(own, "")
 
 
-def keep_apart(case: Case, *, now: datetime, actor: str) -> None:
-    """Decide that all people of the case differ, which is final.
+def keep_apart(case: Case, *, now: datetime, actor: str) -> bool:
+    """Decide that all people of the case differ, which is final; False if a second manager must agree.
 
     Raises: Refused(ILLEGAL_MOVE) if nothing of it waits.
     """
     _require_waiting(case)
-    for pair in case.pairs:
-        matching.keep_apart(pair, now=now, actor=actor)
+    done = [matching.keep_apart(pair, now=now, actor=actor) for pair in case.pairs]
+    return all(done)
 
 
 def _require_waiting(case: Case) -> None:

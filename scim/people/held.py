@@ -9,10 +9,13 @@ from derived.errors import Reason, Refused
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
 from derived.models import AccountStatus
+from scim.access import roles
+from scim.access.roles import Verb
 from scim.feed import writing as feed
 from scim.models import Person
-from scim.people import brake
+from scim.people import brake, two_managers
 from scim.people.settle import WriteContext, apply_write, forget
+from scim.people.two_managers import Proposal
 from scim.protocol import trust
 
 if TYPE_CHECKING:
@@ -31,12 +34,13 @@ def waiting(source: str = "") -> QuerySet[Person]:
 
 
 def end(person: Person, *, now: datetime, actor: str) -> None:
-    """Let happen what their source said: the person ends, or their derived credentials do.
+    """Let happen what their source said: the person ends, or their derived credentials do; the source is the second.
 
     Raises: Refused(ILLEGAL_MOVE) if the person is not held.
     """
 
     def work(account: Account) -> None:
+        roles.require_as(actor, Verb.END, about=person, now=now)
         write = _released(account, person, "person.held_ended", now=now, actor=actor)
         if write.person.active:  # a source made them ineligible, or lowered their IAL
             identity_changes.set_ial(account, ial=min(account.ial, write.person.said_ial), now=now, actor=actor)
@@ -51,13 +55,19 @@ def end(person: Person, *, now: datetime, actor: str) -> None:
     under_lock(person.account_id, work)
 
 
-def give_back(person: Person, *, now: datetime, actor: str) -> None:
+def give_back(person: Person, *, now: datetime, actor: str) -> bool:
     """Give a held person back: the ending does not count until the source states `active` or `eligible` again.
 
+    False if a second manager must agree: a source has said that this person left.
     Raises: Refused(ILLEGAL_MOVE) if the person is not held.
     """
 
-    def work(account: Account) -> None:
+    def work(account: Account) -> bool:
+        if not Person.objects.filter(id=person.id, held_at__isnull=False).exists():
+            raise Refused(Reason.ILLEGAL_MOVE)
+        proposal = Proposal("give-back", person.id, Verb.READMIT, (person,))
+        if not two_managers.agreed(account, proposal, actor=actor, now=now):
+            return False
         write = _released(account, person, "person.held_given_back", now=now, actor=actor)
         for record in write.person.records.filter(deleted_at__isnull=True, overruled=False):
             if not record.active or trust.states_ineligible(record.resource):
@@ -65,8 +75,9 @@ def give_back(person: Person, *, now: datetime, actor: str) -> None:
                 record.save(update_fields=["overruled"])
         write.person.records.filter(deleted_at__isnull=False, was_active=True).update(overruled=True)
         apply_write(write)
+        return True
 
-    under_lock(person.account_id, work)
+    return under_lock(person.account_id, work)
 
 
 def _released(account: Account, person: Person, kind: str, *, now: datetime, actor: str) -> WriteContext:

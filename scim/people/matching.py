@@ -17,6 +17,7 @@ from derived.changes import revoke
 from derived.errors import Reason, Refused
 from derived.ledger import accounts, audit, status
 from derived.ledger.locking import under_lock, under_locks
+from scim.access.roles import Verb
 from scim.feed import writing as feed
 from scim.models import Match, MatchRule, MatchState, Person, Record, RecordKey
 from scim.people import candidates, notices, two_managers
@@ -178,7 +179,7 @@ def waiting() -> QuerySet[Match]:
 def join(record: Record, person: Person, *, now: datetime, actor: str, attribute: str = "") -> Match | None:
     """Move a record to this person; a person left without records ends, because the account is not needed.
 
-    None if a second manager must agree, because either account ever had an authenticator (ruling 27).
+    None if a second manager must agree (ruling 27, RL-10).
     Raises: Refused(ILLEGAL_MOVE) if the record is theirs already, or is deleted.
     """
 
@@ -188,8 +189,8 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
             raise Refused(Reason.ILLEGAL_MOVE)
         into, old = Person.objects.get(id=person.id), fresh.person
         about = f"{fresh.id}:{into.id}"
-        used = next((one for one in locked.values() if status.ever_had_authenticator(one)), locked[into.account_id])
-        if not two_managers.agreed(used, Proposal("join", about), actor=actor, now=now):
+        proposal = Proposal("join", about, Verb.JOIN, (old, into))
+        if not two_managers.agreed(locked[into.account_id], proposal, actor=actor, now=now):
             return None
         write = WriteContext(
             account=locked[into.account_id],
@@ -253,26 +254,33 @@ def _carry_on(write: WriteContext, *, was_here: bool = True) -> None:
         feed.person_deleted(person, txn=write.txn, now=now)
 
 
-def keep_apart(match: Match, *, now: datetime, actor: str) -> None:
-    """Record a manager's decision that two people differ, which is final.
+def keep_apart(match: Match, *, now: datetime, actor: str) -> bool:
+    """Record two managers' decision that two people differ, which is final; False if a second one must agree.
 
+    It also says that each may decide about the other, so that one manager alone does not take it.
     Raises: Refused(ILLEGAL_MOVE) unless the case waits.
     """
 
-    def work(account: Account) -> None:
+    def work(account: Account) -> bool:
+        if match.state != MatchState.WAITING:
+            raise Refused(Reason.ILLEGAL_MOVE)
+        proposal = Proposal("apart", match.id, Verb.SPLIT, (match.record.person, match.person))
+        if not two_managers.agreed(account, proposal, actor=actor, now=now):
+            return False
         if not Match.objects.filter(id=match.id, state=MatchState.WAITING).update(
             state=MatchState.APART, decided_at=now, decided_by=actor
         ):
             raise Refused(Reason.ILLEGAL_MOVE)
         _record(account, "person.kept_apart", match.record, now=now, actor=actor, attribute=match.attribute)
+        return True
 
-    under_lock(match.record.person.account_id, work)
+    return under_lock(match.record.person.account_id, work)
 
 
-def split(match: Match, *, now: datetime, actor: str) -> Person:
+def split(match: Match, *, now: datetime, actor: str) -> Person | None:
     """Undo a join: the record returns to its former person in a new epoch, or to a new person.
 
-    The records are not joined by rule again.
+    The records are not joined by rule again. None if a second manager must agree.
     Raises: Refused(ILLEGAL_MOVE) unless the record is joined there now.
     """
     fresh = Match.objects.select_related("person", "from_person__account", "record__source").get(id=match.id)
@@ -285,7 +293,11 @@ def split(match: Match, *, now: datetime, actor: str) -> Person:
         before = None  # it has ended for another reason since
     accounts_needed = [fresh.person.account_id, *([before.account_id] if before else [])]
 
-    def work(locked: Mapping[UUID, Account]) -> Person:
+    def work(locked: Mapping[UUID, Account]) -> Person | None:
+        proposal = Proposal("split", fresh.id, Verb.SPLIT, tuple({fresh.person, before or fresh.person}))
+        joined = Match.objects.filter(id=fresh.id, state=MatchState.JOINED, record__person=fresh.person_id).exists()
+        if joined and not two_managers.agreed(locked[fresh.person.account_id], proposal, actor=actor, now=now):
+            return None
         changed = Match.objects.filter(id=fresh.id, state=MatchState.JOINED, record__person=fresh.person_id)
         if not changed.update(state=MatchState.UNDONE, decided_at=now, decided_by=actor):
             raise Refused(Reason.ILLEGAL_MOVE)

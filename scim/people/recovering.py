@@ -13,6 +13,7 @@ from derived.changes.recovery import CheckedBy, RecoveryStatement
 from derived.errors import Reason, Refused
 from derived.ledger import outbox
 from derived.ledger.locking import under_lock
+from scim.access.roles import Verb
 from scim.people import two_managers
 from scim.people.two_managers import Proposal
 
@@ -27,7 +28,7 @@ _ACT = "recover"
 
 def waiting(person: Person, *, now: datetime, but: str = "") -> Approval | None:
     """The oldest statement that waits for a second manager and names the present address; but: not of this actor."""
-    rows = Proposal(_ACT, person.id).approvals(now=now).exclude(by=but)
+    rows = two_managers.approvals(_ACT, person.id, now=now).exclude(by=but)
     return next((row for row in rows if row.said.get("address") == person.invitation_address()), None)
 
 
@@ -53,7 +54,8 @@ def recover(person: Person, *, checked: CheckedBy, words: str, now: datetime, ac
 
     def work(account: Account) -> bool:
         recovery.require_possible(account, now=now)
-        if not two_managers.agreed(account, Proposal(_ACT, person.id, said), actor=actor, now=now):
+        proposal = Proposal(_ACT, person.id, Verb.VOUCH, (person,), said)
+        if not two_managers.agreed(account, proposal, actor=actor, now=now):
             return False
         recovery.vouch(account, statement, now=now, actor=actor)
         outbox.enqueue(kind="invite", receiver=f"mail:{account.id}", account=account, payload={}, now=now)

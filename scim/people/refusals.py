@@ -21,6 +21,8 @@ from derived.errors import Reason, Refused, Unavailable
 from derived.ledger import audit
 from derived.ledger.locking import transacted, under_lock
 from derived.models import AccountStatus
+from scim.access import roles
+from scim.access.roles import Verb
 from scim.feed import writing as feed
 from scim.models import Record, RefusedPush
 from scim.people import notices
@@ -204,6 +206,7 @@ def dismiss(row: RefusedPush, *, now: datetime, actor: str) -> None:
     rows = RefusedPush.objects.filter(id=row.id, ends=True, settled_at__isnull=True)
 
     def work(account: Account | None) -> None:
+        roles.require_as(actor, Verb.CARE, about=row.person, now=now)
         if not rows.update(settled_at=now, settled_by=actor):
             raise Refused(Reason.ILLEGAL_MOVE)
         if account is not None:
@@ -225,6 +228,7 @@ def suspend_person(row: RefusedPush, *, now: datetime, actor: str) -> None:
         raise Refused(Reason.ILLEGAL_MOVE)
 
     def work(account: Account) -> None:
+        roles.require_as(actor, Verb.SUSPEND, about=row.person, now=now)
         was_active = account.is_active
         suspend.suspend(account, now=now, actor=actor)
         feed.account_changed(account, was_active=was_active, now=now)

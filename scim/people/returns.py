@@ -1,7 +1,7 @@
 """Decisions of a manager about returns and joined records (C29, C30, rulings 9, 11), which sources cannot make.
 
 Readmitting lifts the endings by sources; no credential comes back. Adopting lets a joined record reach its person. Both
-need two managers where the account ever had an authenticator.
+need two managers, always.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from derived.errors import Reason, Refused
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
 from derived.models import AccountStatus
+from scim.access.roles import Verb
 from scim.models import Person, Record
 from scim.people import two_managers, waiting_returns
 from scim.people.consequences import ended_by_source
@@ -44,7 +45,8 @@ def readmit(person: Person, *, now: datetime, actor: str) -> bool:
         rows = person.records.all()
         if not _waits(person):
             raise Refused(Reason.ILLEGAL_MOVE)
-        if not two_managers.agreed(account, Proposal("readmit", person.id), actor=actor, now=now):
+        proposal = Proposal("readmit", person.id, Verb.READMIT, (person,))
+        if not two_managers.agreed(account, proposal, actor=actor, now=now):
             return False
         waited = waiting_returns.let_through(rows.filter(returns_at__isnull=False, deleted_at__isnull=True), now=now)
         lifted = (
@@ -96,7 +98,8 @@ def adopt(record: Record, *, now: datetime, actor: str) -> bool:
         rows = Record.objects.filter(id=record.id, adopted=False, deleted_at__isnull=True, person__account=account)
         if not rows.exists():
             raise Refused(Reason.ILLEGAL_MOVE)
-        if not two_managers.agreed(account, Proposal("adopt", record.id), actor=actor, now=now):
+        proposal = Proposal("adopt", record.id, Verb.ADOPT, (record.person,))
+        if not two_managers.agreed(account, proposal, actor=actor, now=now):
             return False
         rows.update(adopted=True)
         audit.record(

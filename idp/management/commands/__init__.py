@@ -22,6 +22,7 @@
     policy        the rules of issuance, in words
     restore       accept a restored backup
     review        the yearly review of derived credentials, and orphans
+    role          the roles of people
     serve         serve HTTP
     source        identity sources
     upstream      upstream OpenID providers

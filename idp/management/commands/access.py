@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
-from derived.ledger.locking import under_lock
 from idp import clients
 from idp.config import config
-from idp.management.verbs import Noun, no_arguments
-from scim.access import appointments, entitlements, requests, roles
-from scim.access.appointments import Appointment
+from idp.management.verbs import SECOND, Noun, no_arguments
+from scim.access import entitlements, requests, roles
+from scim.access.roles import Verb
 from scim.models import Access, AccessRule, AccessState, Person, Role, RoleName
+from scim.people import appointing
+from scim.people.appointing import Wish
 from scim.protocol.values import fold
 
 if TYPE_CHECKING:
@@ -100,6 +101,12 @@ class Command(Noun):
         ),
     }
     methods: ClassVar = {"list": "all", "end-rule": "end_rule"}
+    reads: ClassVar = frozenset({"rules", "waiting", "list", "may", "owners", "review"})
+    asks: ClassVar = {
+        "ask": Verb.ASK, "approve": Verb.APPROVE, "refuse": Verb.APPROVE, "remove": Verb.REVOKE, "own": Verb.APPOINT,
+        "disown": Verb.APPOINT,
+    }  # fmt: skip
+    two_steps: ClassVar = frozenset({"own", "disown"})
 
     def rule(self, options: dict[str, Any]) -> dict[str, Any]:
         """Add a rule."""
@@ -201,16 +208,14 @@ class Command(Noun):
         if clients.find(options["client_id"]) is None:
             message = f"There is no client {options['client_id']}. See: manage.py client list"
             raise CommandError(message)
-        person, now = self._person(options), clock.now()
-        wanted = Appointment(
-            person=person,
+        wish = Wish(
+            person=self._person(options),
             role=RoleName.OWNER,
             scope=roles.scope_of(options["client_id"], options["entitlement"]),
-            until=now + roles.LONGEST,
             reason="appointed at a terminal",
-            given_by=self.actor,
         )
-        under_lock(person.account_id, lambda account: appointments.give(account, wanted, now=now))
+        if appointing.give(wish, actor=self.actor, now=clock.now()) is None:
+            return SECOND
         return f"{options['name']} decides on requests for {options['client_id']} at {config().issuer}/access/review"
 
     def disown(self, options: dict[str, Any]) -> str:
@@ -218,13 +223,11 @@ class Command(Noun):
         person, now = self._person(options), clock.now()
         scope = roles.scope_of(options["client_id"], options["entitlement"])
         row = Role.objects.filter(person=person, role=RoleName.OWNER, scope=scope, ended_at=None).first()
-        if row is None or not under_lock(
-            person.account_id,
-            lambda account: appointments.end(account, row, because="", actor=self.actor, now=now),
-        ):
+        if row is None:
             message = "This person does not decide on requests for that client. See: manage.py access owners"
             raise CommandError(message)
-        return "they decide no more"
+        done = appointing.end(row, because="dismissed at a terminal", actor=self.actor, now=now)
+        return "they decide no more" if done else SECOND
 
     def owners(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the owners."""

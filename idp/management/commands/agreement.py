@@ -34,6 +34,7 @@ class Command(Noun):
     help = "Trust agreements with clients: template, record, list, show, export, end, cases."
     configures = True
     methods: ClassVar = {"list": "all"}
+    reads: ClassVar = frozenset({"template", "list", "show", "export", "cases"})
     verbs: ClassVar = {
         "template": ("A file to fill in, with the claims that the client's scopes disclose.", name_argument(_CLIENT)),
         "record": ("Record a new version, in force at once; the earlier one ends.", _record),

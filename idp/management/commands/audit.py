@@ -18,6 +18,7 @@ from idp.management.verbs import UUID_LENGTH, Noun, no_arguments
 from idp.witness import standing, verifying, writing
 from idp.witness.folder import witness
 from idp.witness.standing import Standing
+from scim.access.roles import Verb
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -53,6 +54,8 @@ class Command(Noun):
         "show": ("The Events of one account.", _show),
         "checkpoint": ("A signed statement over all chain heads, to be kept elsewhere.", no_arguments),
     }
+    reads: ClassVar = frozenset({"verify", "checkpoint"})
+    asks: ClassVar = {"show": Verb.READ}
 
     def verify(self, options: dict[str, Any]) -> dict[str, Any]:
         """Verify every chain, and that the witness has seen nothing else."""

@@ -185,6 +185,7 @@ class Command(Noun):
         ),
     }
     methods: ClassVar = {**Noun.methods, "root-crl": "root_crl"}
+    reads: ClassVar = frozenset({"show", "crl"})
 
     def init(self, options: dict[str, Any]) -> dict[str, Any]:
         """Make the root and the first issuing key."""

@@ -20,6 +20,7 @@ from idp.errors import error_response
 from idp.login import card, probe
 from idp.management.verbs import Noun, name_argument, no_arguments
 from idp.models import Probe
+from scim.access.roles import Verb
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -56,6 +57,8 @@ class Command(Noun):
             name_argument("the login name of the person"),
         ),
     }
+    reads: ClassVar = frozenset({"status", "probe", "list"})
+    asks: ClassVar = {"bind": Verb.CHECK}
 
     def status(self, _options: dict[str, Any]) -> dict[str, Any]:
         """Print the configuration of card logins, and the missing parts."""

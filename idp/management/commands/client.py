@@ -18,6 +18,7 @@ from idp.management import presets, terms
 from idp.management.verbs import Noun, duration, name_argument, no_arguments
 from idp.models import ClientPolicy, RegistrationToken
 from idp.secrets import hash_secret, opaque
+from scim.access.roles import Verb
 
 if TYPE_CHECKING:
     from idp.clients import RelyingParty
@@ -99,6 +100,7 @@ class Command(Noun):
     }
 
     methods: ClassVar = {"list": "all", "import": "take_over", "set": "change", "rotate-secret": "rotate"}
+    asks: ClassVar = {"disable": Verb.SUSPEND}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register a client."""

@@ -58,6 +58,7 @@ class Command(Noun):
         ),
         "plans": ("The plans, with their variants, as the suite's runner takes them.", no_arguments),
     }
+    reads: ClassVar = frozenset({"plans"})
 
     def load(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register the suite's clients and person, and write its configurations."""

@@ -17,6 +17,7 @@ from derived.ledger import status
 from derived.ledger.locking import under_lock
 from derived.models import Credential, IdentityCheck
 from idp.management.verbs import UUID_LENGTH, Noun, Option, plain_text
+from scim.access.roles import Verb
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -68,6 +69,8 @@ class Command(Noun):
         "lift": ("Open a suspended credential again, after you have reviewed it (MT-7).", _one),
         "enable": ("Turn on an authenticator that wrong tries have disabled, for its person (TH-1).", _one),
     }
+    reads: ClassVar = frozenset({"list", "tree", "show"})
+    asks: ClassVar = {"reviewed": Verb.CARE, "revoke": Verb.REVOKE, "lift": Verb.LIFT, "enable": Verb.LIFT}
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """List a person's credentials, or all that wait for a review."""

@@ -12,6 +12,7 @@ from idp.config import config
 from idp.management.callers import Callers, credential_row, days, end_arguments, rotate_arguments
 from idp.management.verbs import name_argument, no_arguments
 from idp.signals.feed import audience
+from scim.access.roles import Verb
 from scim.feed import delivery, receivers
 from scim.models import Receiver
 from scim.protocol import trust
@@ -109,6 +110,7 @@ class Command(Callers[Receiver]):
         "disable": ("Disable a receiver and delete its waiting events.", name_argument(_NAME)),
         "enable": ("Enable a disabled receiver; it has to read everything once.", name_argument(_NAME)),
     }
+    asks: ClassVar = {"end": Verb.SUSPEND, "disable": Verb.SUSPEND}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register a receiver."""

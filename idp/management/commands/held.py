@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import track
 
 from derived import clock
-from idp.management.verbs import Noun
+from idp.management.verbs import SECOND, Noun
+from scim.access.roles import Verb
 from scim.people import held
 from scim.protocol.values import fold
 
@@ -41,6 +42,8 @@ class Command(Noun):
         "give-back": ("Give them back: the ending does not count until the source states `active` again.", _which),
     }
     methods: ClassVar = {"list": "listing", "give-back": "give_back"}
+    asks: ClassVar = {"end": Verb.END, "give-back": Verb.READMIT}
+    two_steps: ClassVar = frozenset({"end", "give-back"})  # of an end, the source is the first
 
     def listing(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the held people."""
@@ -60,14 +63,17 @@ class Command(Noun):
 
     def give_back(self, options: dict[str, Any]) -> str:
         """Give them back."""
-        return f"{self._each(options, held.give_back)} given back"
+        many = self._each(options, held.give_back)
+        return SECOND if self._waits else f"{many} given back"
 
-    def _each(self, options: dict[str, Any], act: Callable[..., None]) -> int:
+    _waits = False
+
+    def _each(self, options: dict[str, Any], act: Callable[..., bool | None]) -> int:
         people = self._chosen(options)
         for person in track(
             people, description="deciding", console=Console(stderr=True), transient=True, disable=options["json"]
         ):
-            act(person, now=clock.now(), actor=self.actor)
+            self._waits |= act(person, now=clock.now(), actor=self.actor) is False
         return len(people)
 
     def _chosen(self, options: dict[str, Any]) -> list[Person]:

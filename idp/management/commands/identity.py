@@ -14,6 +14,7 @@ from derived.errors import Refused
 from derived.ledger.locking import under_lock
 from idp.keys import wrapper
 from idp.management.verbs import Noun, name_argument
+from scim.access.roles import Verb
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -61,6 +62,7 @@ class Command(Noun):
         "list": ("A person's checks, and what was issued on them.", name_argument(_NAME)),
         "record": ("Write down, for good, that an officer saw this person and found them to be the one.", _record),
     }
+    asks: ClassVar = {"record": Verb.CHECK}
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """List a person's checks."""

@@ -12,6 +12,7 @@ from derived.models import SigningKey
 from idp.clients import ID_TOKEN_ALGS
 from idp.keys import keyring
 from idp.management.verbs import Noun, no_arguments
+from scim.access.roles import Verb
 
 
 def _rotate(parser: CommandParser) -> None:
@@ -32,6 +33,7 @@ class Command(Noun):
         "rotate": ("Publish a new key now; it takes over when every verifier has seen it.", _rotate),
         "revoke": ("Emergency: take a key out of the JWKS now; what it signed is refused here at once.", _kid),
     }
+    asks: ClassVar = {"revoke": Verb.SUSPEND}
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the keys."""

@@ -28,6 +28,7 @@ class Command(Noun):
             name_argument("the address"),
         ),
     }
+    reads: ClassVar = frozenset({"test"})
 
     def test(self, options: dict[str, Any]) -> dict[str, Any]:
         """Send the mail.

@@ -8,7 +8,8 @@ from uuid import UUID
 from django.core.management.base import CommandError, CommandParser
 
 from derived import clock
-from idp.management.verbs import Noun, name_argument, no_arguments
+from idp.management.verbs import SECOND, Noun, name_argument, no_arguments
+from scim.access.roles import Verb
 from scim.models import Match, MatchRule, MatchState, Person, Record
 from scim.people import candidates, cases, matching
 from scim.protocol.values import fold
@@ -57,6 +58,9 @@ class Command(Noun):
         "split": ("Undo a join.", _number),
     }
     methods: ClassVar = {"list": "all", "not-by": "not_by"}
+    reads: ClassVar = frozenset({"rules", "list", "joined"})
+    asks: ClassVar = {"accept": Verb.JOIN, "join": Verb.JOIN, "apart": Verb.SPLIT, "split": Verb.SPLIT}
+    two_steps: ClassVar = frozenset({"accept", "join", "apart", "split"})
 
     def rules(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the rules."""
@@ -106,19 +110,22 @@ class Command(Noun):
         """Join the records of a case."""
         match = self._found(options, MatchState.WAITING)
         if options["pair"]:
-            matching.join(match.record, match.person, attribute=match.attribute, now=clock.now(), actor=self.actor)
+            made = matching.join(
+                match.record, match.person, attribute=match.attribute, now=clock.now(), actor=self.actor
+            )
+            done = made is not None
         else:
-            cases.join(cases.of(match), now=clock.now(), actor=self.actor)
-        return "joined"
+            done = cases.join(cases.of(match), now=clock.now(), actor=self.actor)
+        return "joined" if done else SECOND
 
     def apart(self, options: dict[str, Any]) -> str:
         """Decide that a case is two people."""
         match = self._found(options, MatchState.WAITING)
         if options["pair"]:
-            matching.keep_apart(match, now=clock.now(), actor=self.actor)
+            done = matching.keep_apart(match, now=clock.now(), actor=self.actor)
         else:
-            cases.keep_apart(cases.of(match), now=clock.now(), actor=self.actor)
-        return "kept apart"
+            done = cases.keep_apart(cases.of(match), now=clock.now(), actor=self.actor)
+        return "kept apart" if done else SECOND
 
     def join(self, options: dict[str, Any]) -> str:
         """Join two people by hand."""
@@ -132,12 +139,14 @@ class Command(Noun):
                 "There is no such record, or no such person. See: manage.py person list, manage.py person show NAME"
             )
             raise CommandError(message)
-        matching.join(record, person, now=clock.now(), actor=self.actor)
-        return "joined"
+        made = matching.join(record, person, now=clock.now(), actor=self.actor)
+        return "joined" if made is not None else SECOND
 
-    def split(self, options: dict[str, Any]) -> dict[str, Any]:
+    def split(self, options: dict[str, Any]) -> dict[str, Any] | str:
         """Undo a join."""
         person = matching.split(self._found(options, MatchState.JOINED), now=clock.now(), actor=self.actor)
+        if person is None:
+            return SECOND
         return {"person": person.id, "login_name": person.login_name}
 
     def _found(self, options: dict[str, Any], state: MatchState) -> Match:

@@ -48,6 +48,7 @@ class Command(Noun):
         ),
     }
     methods: ClassVar = {"import": "take"}
+    reads: ClassVar = frozenset({"show", "review"})
 
     def take(self, options: dict[str, Any]) -> dict[str, Any]:
         """Import a publication."""

@@ -10,6 +10,7 @@ from derived import clock
 from derived.ledger import outbox
 from idp.console.waiting import Waiting, listed
 from idp.management.verbs import Noun, no_arguments
+from scim.access.roles import Verb
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -44,6 +45,8 @@ class Command(Noun):
         "drop": ("Close rows without delivering them; recorded as dropped.", _which),
     }
     methods: ClassVar = {"list": "listing"}
+    reads: ClassVar = frozenset({"list", "depth", "retry"})
+    asks: ClassVar = {"drop": Verb.CARE}
 
     def listing(self, options: dict[str, Any]) -> list[Waiting]:
         """List the rows."""

@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from derived import clock
-from derived.changes import revoke, suspend
+from derived.changes import revoke
 from derived.changes.recovery import CheckedBy
 from derived.errors import Reason, Refused
 from derived.ledger import accounts, outbox, status
@@ -22,13 +22,13 @@ from derived.ledger.locking import under_lock
 from derived.models import AccountStatus, Credential
 from derived.rules.kinds import NO_AUTHENTICATORS
 from idp.errors import answer_to
-from idp.management.verbs import MANY, UUID_LENGTH, Noun, name_argument, no_arguments, plain_text
-from scim.access import appointments
-from scim.access.appointments import Appointment
-from scim.access.roles import LONGEST
+from idp.management.verbs import MANY, SECOND, UUID_LENGTH, Noun, name_argument, no_arguments, plain_text
+from scim.access.roles import Verb
 from scim.feed import writing as feed
 from scim.models import Person, Record, Role, RoleName, Source
-from scim.people import recovering, refusals, returns, settle
+from scim.people import acting, appointing, recovering, refusals, returns, settle
+from scim.people.acting import Act, Deed
+from scim.people.appointing import Wish
 from scim.protocol import aggregate
 from scim.protocol.values import fold
 
@@ -92,6 +92,11 @@ def _vouch(parser: CommandParser) -> None:
     )
 
 
+def _because(parser: CommandParser) -> None:
+    parser.add_argument("name", help=_NAME)
+    parser.add_argument("--because", default="at a terminal", help="why, in 4 to 300 characters; it stays on record")
+
+
 def _recover(parser: CommandParser) -> None:
     parser.add_argument("name", help=_NAME)
     parser.add_argument("--checked", choices=[one.value for one in CheckedBy], required=True, help="how you checked")
@@ -138,10 +143,17 @@ class Command(Noun):
             _recover,
         ),
         "vouch": ("Say that you checked a person's identity.", _vouch),
-        "suspend": ("Stop everything of a person for a while.", name_argument(_NAME)),
-        "resume": ("Bring a suspended person back.", name_argument(_NAME)),
-        "end": ("End a person's account and everything that grew from it. For good.", name_argument(_NAME)),
+        "suspend": ("Stop everything of a person for a while.", _because),
+        "resume": ("Bring a suspended person back.", _because),
+        "end": ("End a person's account and everything that grew from it. For good.", _because),
     }
+    reads: ClassVar = frozenset({"list", "show", "waiting"})
+    asks: ClassVar = {
+        "readmit": Verb.READMIT, "adopt": Verb.ADOPT, "appoint": Verb.APPOINT, "dismiss": Verb.APPOINT,
+        "invite": Verb.CARE, "recover": Verb.VOUCH, "vouch": Verb.VOUCH, "suspend": Verb.SUSPEND, "resume": Verb.LIFT,
+        "end": Verb.END,
+    }  # fmt: skip
+    two_steps: ClassVar = frozenset({"readmit", "adopt", "appoint", "dismiss", "recover", "end"})
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """List a page of the people, or those that are looked for."""
@@ -223,23 +235,29 @@ class Command(Noun):
         person = self._found(options)
         if words := returns.obstacle(person):
             raise CommandError(words)
-        returns.readmit(person, now=clock.now(), actor=self.actor)
+        if not returns.readmit(person, now=clock.now(), actor=self.actor):
+            return SECOND
         person.account.refresh_from_db()
         return f"readmitted; the account is {person.account.status}"
 
     def adopt(self, options: dict[str, Any]) -> str:
         """Adopt a joined record."""
         if options["all"]:
+            waits = False
             rows = list(
                 Record.objects.select_related("source", "person").filter(
                     source__name=options["source"], adopted=False, deleted_at=None
                 )
             )
             for row in track(rows, description="adopting", transient=True, disable=options["json"] or len(rows) < MANY):
-                returns.adopt(row, now=clock.now(), actor=self.actor)
+                waits |= not returns.adopt(row, now=clock.now(), actor=self.actor)
             return (
-                f"{options['source']} may move the login name, the addresses and the IAL of "
-                f"{len(rows)} people from now on"
+                SECOND
+                if waits
+                else (
+                    f"{options['source']} may move the login name, the addresses and the IAL of "
+                    f"{len(rows)} people from now on"
+                )
             )
         person = self._found(options)
         record = (
@@ -252,35 +270,27 @@ class Command(Noun):
                 f"{options['source']} says nothing about this person. See: manage.py person show {options['name']}"
             )
             raise CommandError(message)
-        returns.adopt(record, now=clock.now(), actor=self.actor)
+        if not returns.adopt(record, now=clock.now(), actor=self.actor):
+            return SECOND
         return f"{options['source']} may move the login name, the addresses and the IAL from now on"
 
     def appoint(self, options: dict[str, Any]) -> str:
         """Appoint an identity manager."""
-        person, now = self._found(options), clock.now()
-
-        def work(account: Account) -> None:
-            wanted = Appointment(
-                person=person,
-                role=RoleName.MANAGER,
-                until=now + LONGEST,
-                reason="appointed at a terminal",
-                given_by=self.actor,
-            )
-            appointments.give(account, wanted, now=now)
-
-        under_lock(person.account_id, work)
+        person = self._found(options)
+        wish = Wish(person=person, role=RoleName.MANAGER, reason="appointed at a terminal")
+        if appointing.give(wish, actor=self.actor, now=clock.now()) is None:
+            return SECOND
         return f"{person.display_name()} is an identity manager, from their next sign-in with two factors"
 
     def dismiss(self, options: dict[str, Any]) -> str:
         """End a manager's appointment."""
         person, now = self._found(options), clock.now()
 
-        def work(account: Account) -> bool:
-            row = Role.objects.filter(person=person, role=RoleName.MANAGER, ended_at=None).first()
-            return row is not None and appointments.end(account, row, because="", actor=self.actor, now=now)
-
-        return "dismissed" if under_lock(person.account_id, work) else "was no manager"
+        row = Role.objects.filter(person=person, role=RoleName.MANAGER, ended_at=None).first()
+        if row is None:
+            return "was no manager"
+        done = appointing.end(row, because="dismissed at a terminal", actor=self.actor, now=now)
+        return "dismissed" if done else SECOND
 
     def invite(self, options: dict[str, Any]) -> str:
         """Send another invitation."""
@@ -331,27 +341,28 @@ class Command(Noun):
 
     def suspend(self, options: dict[str, Any]) -> str:
         """Suspend an account."""
-        self._under(self._found(options), lambda account: suspend.suspend(account, now=clock.now(), actor=self.actor))
-        return "suspended"
+        return "suspended" if acting.suspend_person(self._found(options), self._deed(Act.SUSPEND, options)) else SECOND
 
     def resume(self, options: dict[str, Any]) -> str:
         """Resume an account."""
         if self._found(options).held_at is not None:
             message = "This person is held: a source ended many people. Decide with: manage.py held end|give-back"
             raise CommandError(message)
-        self._under(self._found(options), lambda account: suspend.resume(account, now=clock.now(), actor=self.actor))
+        acting.resume_person(self._found(options), self._deed(Act.RESUME, options), has_second=True)
         return "active"
 
     def end(self, options: dict[str, Any]) -> str:
         """Terminate an account."""
         person = self._found(options)
-        ended = self._under(
-            person,
-            lambda account: revoke.everything(
-                account, because=Reason.ENDED_BY_MANAGER, now=clock.now(), actor=self.actor
-            ),
-        )
-        return f"terminated; {ended} credentials ended"
+        if revoke.terminated_because(person.account) == Reason.ENDED_BY_MANAGER.value and not person.account.is_active:
+            return "was terminated already"
+        living = status.living(person.account_id).count()
+        if not acting.end_person(person, self._deed(Act.END, options)):
+            return SECOND
+        return f"terminated; {living} credentials ended"
+
+    def _deed(self, act: Act, options: dict[str, Any]) -> Deed:
+        return Deed(act=act, because=options["because"], actor=self.actor, now=clock.now())
 
     _told = ""
 

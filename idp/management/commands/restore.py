@@ -31,6 +31,7 @@ class Command(Noun):
         ),
     }
     unguarded = frozenset({"accept", "status"})
+    reads: ClassVar = frozenset({"status"})
 
     def status(self, _options: dict[str, Any]) -> dict[str, Any]:
         """Compare, and change nothing."""

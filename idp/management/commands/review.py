@@ -11,6 +11,7 @@ from derived.changes import access_review
 from derived.ledger.locking import under_lock
 from idp.console import needs
 from idp.management.verbs import Noun, name_argument, no_arguments
+from scim.access.roles import Verb
 from scim.models import Person
 from scim.protocol.values import fold
 
@@ -49,6 +50,8 @@ class Command(Noun):
             name_argument("the login name of the person"),
         ),
     }
+    reads: ClassVar = frozenset({"due", "orphans"})
+    asks: ClassVar = {"keep": Verb.CARE, "end": Verb.CARE}
 
     def due(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the people whose review is due."""

@@ -15,6 +15,7 @@ from idp.config import config
 from idp.management.callers import Callers, credential_row, days, end_arguments, rotate_arguments
 from idp.management.terms import tls_subject
 from idp.management.verbs import MANY, name_argument, no_arguments
+from scim.access.roles import Verb
 from scim.models import Person, Source
 from scim.people import disabling, held, importing, refusals, settle, sources
 from scim.protocol import tables, trust
@@ -211,6 +212,7 @@ class Command(Callers[Source]):
     }
 
     methods: ClassVar = {"list": "all", "import": "take_in"}
+    asks: ClassVar = {"refused": Verb.CARE, "end": Verb.SUSPEND, "disable": Verb.SUSPEND}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register a source."""

@@ -21,6 +21,7 @@ from idp.management.verbs import Noun, Option, name_argument, no_arguments
 from idp.models import Upstream
 from idp.upstreams import documents, presets, registry, trip
 from idp.upstreams.registry import BadUpstream, UpstreamRegistration
+from scim.access.roles import Verb
 
 if TYPE_CHECKING:
     from derived.models import Account
@@ -109,6 +110,8 @@ class Command(Noun):
     }
 
     methods: ClassVar = {"list": "all", "check": "ask"}
+    reads: ClassVar = frozenset({"list", "show", "check", "preset"})
+    asks: ClassVar = {"disable": Verb.SUSPEND}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register an upstream."""

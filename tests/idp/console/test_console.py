@@ -15,7 +15,8 @@ from derived import clock
 from derived.models import Credential, Event
 from scim.access import entitlements, requests
 from scim.models import Match, MatchState, Person, Record
-from scim.people import matching, provision, returns
+from scim.people import cases, matching, provision, returns
+from tests.fixtures.roles import manager
 from tests.fixtures.scim_client import user
 from tests.fixtures.world import ISSUER, World, http
 
@@ -68,6 +69,8 @@ def test_records_are_compared_joined_and_split(world: World) -> None:
     assert f"/console/matches/{case.id}" in page.html
     page = desktop.get(f"{ISSUER}/console/matches/{case.id}")
     assert {"Clerk", "Boss", "differs"} <= set(page.html.replace("<", " ").replace(">", " ").split())
+    second = manager("omar")
+    assert cases.join(cases.of(case), now=clock.now(), actor=second) is False
     page = desktop.submit(page, page.forms()[-1], values={"decision": "join"})
     assert page.path == "/console"
     record = Record.objects.select_related("person__account").get(id=case.record_id)
@@ -76,6 +79,8 @@ def test_records_are_compared_joined_and_split(world: World) -> None:
     assert event.actor == f"manager:{Person.objects.get(login_name=MONA).id}"
     page = desktop.get(f"{ISSUER}/console/matches/{case.id}")
     desktop.submit(page, page.forms()[-1], values={"decision": "split"})
+    assert Record.objects.get(id=case.record_id).person_id == case.person_id
+    assert matching.split(Match.objects.get(id=case.id), now=clock.now(), actor=second) is not None
     assert Record.objects.get(id=case.record_id).person_id != case.person_id
 
 
@@ -92,10 +97,13 @@ def test_decision_needs_a_fresh_login(world: World) -> None:
 
 
 def test_decision_to_keep_apart_is_made_once(world: World) -> None:
-    """Two people: kept apart, and the same form sent again decides nothing."""
+    """Two people, by two managers: kept apart, and the same form sent again decides nothing."""
     case, desktop = _case(world), _manager(world)
     page = desktop.get(f"{ISSUER}/console/matches/{case.id}")
-    desktop.submit(page, page.forms()[-1], values={"decision": "apart"})
+    assert "second manager" in desktop.submit(page, page.forms()[-1], values={"decision": "apart"}).words()
+    case.refresh_from_db()
+    assert case.state == MatchState.WAITING
+    assert cases.keep_apart(cases.of(case), now=clock.now(), actor=manager("omar"))
     case.refresh_from_db()
     assert (case.state, case.decided_by[:8]) == (MatchState.APART, "manager:")
     assert desktop.submit(page, page.forms()[-1], values={"decision": "join"}).status == 409
@@ -133,6 +141,7 @@ def test_person_page_readmits_a_returning_person(world: World) -> None:
     alex = Person.objects.get(login_name=ALEX)
     page = desktop.get(f"{ISSUER}/console/people/{alex.id}")
     assert {"Clerk", "title", "hr"} <= set(page.html.replace("<", " ").replace(">", " ").split())
+    assert not returns.readmit(alex, now=clock.now(), actor=manager("omar"))
     page = desktop.submit(page, page.form_to("/readmit"))
     assert page.path == f"/console/people/{alex.id}"
     alex.refresh_from_db()

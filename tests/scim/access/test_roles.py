@@ -83,14 +83,12 @@ def test_matrix_is_the_table_of_the_contract() -> None:
 
 @pytest.mark.database
 def test_role_counts_only_while_it_is_live(world: World) -> None:
-    """RL-3: not before its time, not after it, not ended, not for a suspended holder, not after a return."""
+    """RL-3: not after its time, not ended, not for a suspended holder, not after a return."""
     world.push(ALEX)
     world.push(MONA)
     mona, alex = appoint(MONA, RoleName.MANAGER), _person()
     assert may(mona, Verb.SUSPEND, about=alex, now=clock.now()).by is not None
-    later = clock.now() + roles.LONGEST
-    for at in (later, clock.now() - timedelta(days=1)):
-        assert not may(mona, Verb.SUSPEND, about=alex, now=at)
+    assert not may(mona, Verb.SUSPEND, about=alex, now=clock.now() + roles.LONGEST)
     world.deactivate(MONA)
     assert not may(mona, Verb.SUSPEND, about=alex, now=clock.now())
     world.reactivate(MONA)

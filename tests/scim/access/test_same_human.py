@@ -13,9 +13,11 @@ from derived import clock
 from derived.errors import Refused
 from derived.models import CardCertificate, Credential, UpstreamIdentity
 from scim.access import entitlements, requests, same_human
-from scim.models import Match, MatchState, Person, Record, Source
+from scim.access.roles import Verb
+from scim.models import Match, MatchState, Person, Record, RoleName, Source
 from scim.people import matching, two_managers
 from scim.people.two_managers import Proposal
+from tests.fixtures.roles import appoint
 from tests.fixtures.scim_client import ENTERPRISE
 from tests.fixtures.world import ISSUER
 
@@ -114,7 +116,7 @@ def test_no_second_record_approves_access(world: World) -> None:
     _match(MatchState.WAITING)
     with pytest.raises(Refused, match="illegal_move"):
         requests.approve(access, by=_person(MONA), now=clock.now(), actor="manager")
-    matching.keep_apart(Match.objects.get(), now=clock.now(), actor="t")
+    matching.keep_apart(Match.objects.get(), now=clock.now(), actor="operator")
     requests.approve(access, by=_person(MONA), now=clock.now(), actor="manager")
 
 
@@ -123,17 +125,16 @@ def test_one_human_is_not_two_managers(world: World) -> None:
     _take(world, "address")
     world.push("omar@example.org")
     for name in (ALEX, MONA, "omar@example.org"):
-        call_command("person", "appoint", name, stdout=io.StringIO())
+        appoint(name, RoleName.MANAGER)
     third = world.enrolled("kim@example.org")
     account, now = _person("kim@example.org").account, clock.now()
+    proposal = Proposal("adopt", "x", Verb.ADOPT, (_person("kim@example.org"),))
     actors = [f"manager:{_person(name).id}" for name in (ALEX, MONA)]
-    assert [two_managers.agreed(account, Proposal("adopt", "x"), actor=actor, now=now) for actor in actors] == [
+    assert [two_managers.agreed(account, proposal, actor=actor, now=now) for actor in actors] == [
         False,
         False,
     ]
-    assert two_managers.agreed(
-        account, Proposal("adopt", "x"), actor=f"manager:{_person('omar@example.org').id}", now=now
-    )
+    assert two_managers.agreed(account, proposal, actor=f"manager:{_person('omar@example.org').id}", now=now)
     assert third
 
 
@@ -146,5 +147,7 @@ def test_a_manager_may_stop_and_not_favour_another_record(world: World) -> None:
     form = next(one for one in page.forms() if "suspend" in one.buttons.get("act", []))
     assert "Suspended" in mona.submit(page, form, values={"act": "suspend", "because": "a test"}).words()
     page = mona.get(f"{ISSUER}/console/people/{_person(ALEX).id}")
-    form = next(one for one in page.forms() if "resume" in one.buttons.get("act", []))
+    form = next(one for one in page.forms() if "end" in one.buttons.get("act", []))
+    assert all("resume" not in one.buttons.get("act", []) for one in page.forms())
+    form.buttons["act"] = ["resume"]
     assert mona.submit(page, form, values={"act": "resume", "because": "a test"}).status == 409

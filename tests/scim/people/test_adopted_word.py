@@ -21,6 +21,7 @@ from scim.access import belonging, entitlements
 from scim.models import Person, Record, Source
 from scim.people import brake, candidates, held, matching, provision, returns
 from scim.protocol import trust
+from tests.fixtures.roles import manager
 from tests.fixtures.scim_client import ASSURANCE, ENTERPRISE, GROUP, Scim, user
 from tests.fixtures.world import ISSUER
 
@@ -91,7 +92,8 @@ def test_no_rule_and_no_group_counts_a_record_that_is_not_adopted(world: World, 
     assert not entitlements.may_enter(_person(), app.client_id, now=clock.now())
     assert belonging.groups_of(_person()) == frozenset()
     row = Record.objects.select_related("person", "source").get(id=record)
-    assert [returns.adopt(row, now=clock.now(), actor=f"manager:{name}") for name in "aab"] == [False, False, True]
+    mona, omar = manager("mona"), manager("omar")
+    assert [returns.adopt(row, now=clock.now(), actor=one) for one in (mona, mona, omar)] == [False, False, True]
     assert entitlements.may_enter(_person("owned"), app.client_id, now=clock.now())
     assert belonging.groups_of(_person("owned")) == {group["id"]}
     assert audit.verify(_person("owned").account) is None
@@ -284,28 +286,30 @@ def test_addresses_that_settled_before_the_end_may_return(world: World, alex: Br
 # --- two managers -----------------------------------------------------------------------------------------------------
 
 
-def test_readmission_and_joins_take_two_managers_on_accounts_in_use(world: World, alex: Browser, second: Scim) -> None:
-    """The same manager twice is one; approvals older than a week are none; an account that was never used needs one."""
+def test_readmission_and_joins_take_two_managers(world: World, alex: Browser, second: Scim) -> None:
+    """RL-10: the same manager twice is one; approvals older than a week are none; unused accounts need two as well."""
     hr, record = Scim(world.token), world.ids[ALEX]
     hr.patch(record, _OFF)
     hr.patch(record, _ON)
     person, now = _person(), clock.now()
-    assert not returns.readmit(person, now=now, actor="manager:a")
-    assert not returns.readmit(person, now=now, actor="manager:a")
+    mona, omar = manager("mona"), manager("omar")
+    assert not returns.readmit(person, now=now, actor=mona)
+    assert not returns.readmit(person, now=now, actor=mona)
     late = now + timedelta(days=8)
     with time_machine.travel(late):
-        assert not returns.readmit(person, now=late, actor="manager:b")
-        assert returns.readmit(person, now=late, actor="manager:a")
+        assert not returns.readmit(person, now=late, actor=omar)
+        assert returns.readmit(person, now=late, actor=mona)
     assert _person().account.status == AccountStatus.ACTIVE
     other = Record.objects.select_related("person").get(id=second.create("other"))
-    assert matching.join(other, person, now=clock.now(), actor="manager:a") is None
+    assert matching.join(other, person, now=clock.now(), actor=mona) is None
     assert Record.objects.get(id=other.id).person_id != person.id
-    assert matching.join(other, person, now=clock.now(), actor="manager:b") is not None
+    assert matching.join(other, person, now=clock.now(), actor=omar) is not None
     assert not Record.objects.get(id=other.id).adopted
     fresh = Record.objects.select_related("person").get(id=second.create("fresh"))
     world.push("unused@example.org")
     unused = Person.objects.get(login_name="unused@example.org")
-    assert matching.join(fresh, unused, now=clock.now(), actor="manager:a") is not None
+    assert matching.join(fresh, unused, now=clock.now(), actor=mona) is None
+    assert matching.join(fresh, unused, now=clock.now(), actor=omar) is not None
 
 
 # --- the brake --------------------------------------------------------------------------------------------------------
@@ -468,7 +472,7 @@ def test_a_manager_lets_held_people_end_in_the_console(world: World, alex: Brows
     assert _statuses().count("terminated") == 3
     assert held.waiting().count() == 0
     with pytest.raises(Refused):
-        held.end(_person("p0@example.org"), now=clock.now(), actor="manager:mona")
+        held.end(_person("p0@example.org"), now=clock.now(), actor=manager("mona"))
 
 
 def test_a_single_leaver_is_never_delayed(world: World, alex: Browser) -> None:

@@ -13,6 +13,7 @@ from derived import clock
 from scim.models import Match, MatchState, Record, Source
 from scim.people import cases, matching
 from scim.protocol import trust
+from tests.fixtures.roles import manager
 from tests.fixtures.scim_client import ENTERPRISE, Scim, user
 from tests.fixtures.scim_records import _number, _record
 from tests.fixtures.world import ISSUER
@@ -117,6 +118,7 @@ def test_the_console_shows_one_case(world: World) -> None:
     assert "3 different people: keep apart" in page.html
     assert page.html.count("join-pair") == matching.waiting().count()
     form: Any = next(one for one in page.forms() if "/console/matches/" in one.action)
+    assert not cases.join(cases.waiting()[0], now=clock.now(), actor=manager("omar"))
     page = mona.submit(page, form, values={"decision": "join"})
     assert "They are one person now" in page.words()
     assert len({_record(one).person_id for one in made}) == 1

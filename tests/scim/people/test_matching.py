@@ -17,6 +17,7 @@ from derived.models import AccountStatus, Credential, OutboxRow
 from scim.models import Match, MatchState, Person, Record, Source
 from scim.people import candidates, matching, returns
 from scim.protocol import trust
+from tests.fixtures.roles import manager
 from tests.fixtures.scim_client import ASSURANCE, ENTERPRISE, Scim, user
 
 if TYPE_CHECKING:
@@ -150,15 +151,15 @@ def test_join_moves_no_login_name_mail_or_ial(sources: tuple[Scim, Scim, Scim]) 
     assert not OutboxRow.objects.filter(
         kind="invite", account=person.account, created_at__gt=person.records.order_by("created_at")[1].created_at
     ).exists()
-    returns.adopt(_record(security_id), now=clock.now(), actor="manager:m")
+    returns.adopt(_record(security_id), now=clock.now(), actor="operator")
     assert _person(victim).account.ial == 2
-    returns.adopt(_record(directory_id), now=clock.now(), actor="manager:m")
+    returns.adopt(_record(directory_id), now=clock.now(), actor="operator")
     person = _person(victim)
     assert (person.login_name, person.addresses()) == ("eve", ["eve@example.org"])
     assert person.profile["displayName"] == "Eve"
     assert "ada@example.org" in person.former_addresses
     with pytest.raises(Refused):
-        returns.adopt(_record(directory_id), now=clock.now(), actor="manager:m")
+        returns.adopt(_record(directory_id), now=clock.now(), actor="operator")
 
 
 def test_untrusted_first_record_waits(sources: tuple[Scim, Scim, Scim]) -> None:
@@ -248,13 +249,13 @@ def test_ambiguous_match_waits_for_a_manager(sources: tuple[Scim, Scim, Scim]) -
     security.patch(other, {"op": "replace", "path": f"{ENTERPRISE}:employeeNumber", "value": "7"})
     case = matching.waiting().get()
     assert (str(case.record_id), case.person_id) == (other, _person(hr_id).id)
-    matching.keep_apart(case, now=clock.now(), actor="manager:m")
+    matching.keep_apart(case, now=clock.now(), actor="operator")
     security.patch(other, {"op": "replace", "path": f"{ENTERPRISE}:costCenter", "value": "x"})
     hr.patch(hr_id, {"op": "replace", "path": "title", "value": "x"})
     assert not matching.waiting().exists()
     assert _person(other).id == _person(hr2).id != _person(hr_id).id == _person(directory_id).id
     with pytest.raises(Refused):
-        matching.keep_apart(case, now=clock.now(), actor="manager:m")
+        matching.keep_apart(case, now=clock.now(), actor="operator")
 
 
 def test_split_records_are_not_rejoined(adopting: tuple[Scim, Scim, Scim]) -> None:
@@ -263,7 +264,7 @@ def test_split_records_are_not_rejoined(adopting: tuple[Scim, Scim, Scim]) -> No
     hr_id, directory_id = hr.create("ada", **_number("7")), directory.create("al", nickName="Al", **_number("7"))
     assert _person(hr_id).profile["nickName"] == "Al"
     match = Match.objects.get(state=MatchState.JOINED)
-    back = matching.split(match, now=clock.now(), actor="manager:m")
+    back = matching.split(match, now=clock.now(), actor="operator")
     assert _person(directory_id).id == back.id != _person(hr_id).id
     assert "nickName" not in _person(hr_id).profile
     assert (back.login_name, back.account.status) == ("al", AccountStatus.ACTIVE)
@@ -273,10 +274,10 @@ def test_split_records_are_not_rejoined(adopting: tuple[Scim, Scim, Scim]) -> No
     for account in (_person(hr_id).account, _person(directory_id).account):
         assert audit.verify(account) is None
     with pytest.raises(Refused):
-        matching.split(match, now=clock.now(), actor="manager:m")
-    matching.join(_record(directory_id), _person(hr_id), now=clock.now(), actor="manager:m")
+        matching.split(match, now=clock.now(), actor="operator")
+    matching.join(_record(directory_id), _person(hr_id), now=clock.now(), actor="operator")
     assert _person(directory_id).id == _person(hr_id).id
-    again = matching.split(Match.objects.get(state=MatchState.JOINED), now=clock.now(), actor="manager:m")
+    again = matching.split(Match.objects.get(state=MatchState.JOINED), now=clock.now(), actor="operator")
     assert (again.id, _person(directory_id).account.status) == (back.id, AccountStatus.ACTIVE)
 
 
@@ -288,7 +289,7 @@ def test_deletion_by_one_source_ends_the_joined_person(adopting: tuple[Scim, Sci
     assert _person(directory_id).account.status == AccountStatus.TERMINATED
     directory.patch(directory_id, {"op": "replace", "path": "title", "value": "x"})
     assert _person(directory_id).account.status == AccountStatus.TERMINATED
-    returns.readmit(_person(directory_id), now=clock.now(), actor="manager:m")
+    returns.readmit(_person(directory_id), now=clock.now(), actor="operator")
     assert _person(directory_id).account.status == AccountStatus.ACTIVE
 
 
@@ -380,7 +381,7 @@ def test_recreated_record_does_not_undo_a_managers_decision(connect: Callable[..
     hr, badges = connect("hr", trusted_for=_KEYED), connect("badges", trusted_for=_KEYED)
     ada = hr.create("ada", **_number("1"))
     badge = badges.create("badge", **_number("1"))
-    matching.split(Match.objects.get(state=MatchState.JOINED), now=clock.now(), actor="manager:m")
+    matching.split(Match.objects.get(state=MatchState.JOINED), now=clock.now(), actor="operator")
     assert badges("DELETE", f"/Users/{badge}")[0] == 204
     again = badges.create("badge", **_number("1"))
     assert _record(again).person != _record(ada).person
@@ -422,8 +423,8 @@ def test_adopted_login_name_revokes_certificates_with_the_old_one(connect: Calla
         evidence={"names": ["Ada", "ada"]},
         created_at=clock.now(),
     )
-    assert not returns.adopt(_record(joined), now=clock.now(), actor="manager:m")
-    assert returns.adopt(_record(joined), now=clock.now(), actor="manager:n")
+    assert not returns.adopt(_record(joined), now=clock.now(), actor=manager("mona"))
+    assert returns.adopt(_record(joined), now=clock.now(), actor=manager("omar"))
     assert _record(ada).person.login_name == "alovelace"
     shown.refresh_from_db()
     assert shown.state != "active"

@@ -179,13 +179,13 @@ def test_unversioned_return_waits_for_a_manager(hr: Scim, shape: str) -> None:
     assert [one.id for one in returns.waiting()] == [Record.objects.get(id=record_id).id]
     hr.patch(record_id, {"op": "replace", "path": "title", "value": "Boss"}, If_Match=hr.tag(record_id))
     assert not _person(record_id).active
-    returns.readmit(person, now=clock.now(), actor="manager:m")
+    returns.readmit(person, now=clock.now(), actor="operator")
     person = _person(record_id)
     assert (person.active, person.account.status) == (True, AccountStatus.ACTIVE)
     assert OutboxRow.objects.filter(kind="invite").count() == invitations + 1
-    assert person.account.events.get(kind="person.readmitted").actor == "manager:m"
+    assert person.account.events.get(kind="person.readmitted").actor == "operator"
     with pytest.raises(Refused):
-        returns.readmit(person, now=clock.now(), actor="manager:m")
+        returns.readmit(person, now=clock.now(), actor="operator")
 
 
 @pytest.mark.database
@@ -233,7 +233,7 @@ def test_readmission_restores_no_credential(hr: Scim) -> None:
     )
     hr.patch(record_id, _OFF)
     hr.patch(record_id, _ON)
-    returns.readmit(_person(record_id), now=clock.now(), actor="manager:m")
+    returns.readmit(_person(record_id), now=clock.now(), actor="operator")
     row.refresh_from_db()
     assert row.state == "revoked"
     assert _person(record_id).account.epoch > row.epoch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import time_machine
-from django.core.management import call_command
 
 from demo.authenticator import Authenticator
 from demo.browser import Browser
@@ -25,14 +23,15 @@ from idp.enrol.roots import mailed_codes
 from idp.login import asking
 from idp.login.session import login_of
 from idp.models import LoginSession, RecoveryAttempt
-from scim.models import Person
+from scim.models import Person, RoleName
+from tests.fixtures.roles import appoint
 from tests.fixtures.signing_in import after_password
 from tests.fixtures.world import ISSUER, http
 
 if TYPE_CHECKING:
     from demo.browser import Page
     from demo.person import Person as Somebody
-    from tests.fixtures.world import World
+from tests.fixtures.world import World
 
 pytestmark = pytest.mark.database
 ALEX, MONA = "alex@example.org", "mona@example.org"
@@ -274,7 +273,7 @@ def test_a_wrong_second_method_changes_nothing(world: World) -> None:
 
 def _officer(world: World) -> Browser:
     desktop = world.enrolled(MONA)[1]
-    call_command("person", "appoint", MONA, stdout=io.StringIO())
+    appoint(MONA, RoleName.MANAGER, RoleName.OFFICER)
     return desktop
 
 

@@ -41,7 +41,7 @@ from idp.keys import wrapper
 from idp.models import AuthenticationEvent
 from idp.policies import attestation
 from idp.policies import issuance as rulebook
-from scim.models import Person
+from scim.models import Person, RoleName
 from tests.fixtures.attestation_makers import Tpm, YubiKey
 from tests.fixtures.attested_certificates import (
     _FACE,
@@ -57,6 +57,7 @@ from tests.fixtures.attested_certificates import (
 from tests.fixtures.card_reader import CardSetup, Reader
 from tests.fixtures.certificate_authority import Holding, add, csr_for, issued, new_key
 from tests.fixtures.certificate_enrolment import certificate_in, confirm, enroll, order, policies, reenroll, sign_in
+from tests.fixtures.roles import appoint
 from tests.fixtures.world import ISSUER, http
 
 if TYPE_CHECKING:
@@ -341,10 +342,10 @@ def test_identity_check_is_immutable(world: World, sample: str, tmp_path: Path) 
 
 
 @pytest.mark.database
-def test_manager_records_an_identity_check(world: World) -> None:
-    """X-9, RQ-3: by the console, at AAL3, with a file and without a script; a second manager at AAL3 confirms it."""
+def test_officer_records_an_identity_check(world: World) -> None:
+    """X-9, RQ-3: by the console, at AAL3, with a file and without a script; a second officer at AAL3 confirms it."""
     _, desktop = world.enrolled("mona@example.org")
-    call_command("person", "appoint", "mona@example.org")
+    appoint("mona@example.org", RoleName.MANAGER, RoleName.OFFICER)
     world.push(ALEX)
     alex, mona = (Person.objects.get(login_name=name) for name in (ALEX, "mona@example.org"))
     page = desktop.get(f"{ISSUER}/console/people/{alex.id}")
@@ -376,7 +377,7 @@ def test_manager_records_an_identity_check(world: World) -> None:
     assert desktop.submit(done, confirm).status in {403, 409}, "nobody confirms their own check"
     assert identity_checks.unused(account, now=clock.now()) is None
     _, other = world.enrolled("nora@example.org")
-    call_command("person", "appoint", "nora@example.org")
+    appoint("nora@example.org", RoleName.OFFICER)
     page = other.get(f"{ISSUER}/console/people/{alex.id}")
     assert other.submit(page, page.form_to("/confirm")).path == "/login"
     _at_aal3("nora@example.org")
