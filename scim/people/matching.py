@@ -188,6 +188,8 @@ def join(record: Record, person: Person, *, now: datetime, actor: str, attribute
         if fresh is None or fresh.person_id == person.id or fresh.person.account_id not in locked:
             raise Refused(Reason.ILLEGAL_MOVE)
         into, old = Person.objects.get(id=person.id), fresh.person
+        if actor == BY_RULE and not _is_here(into):  # another join was first, and emptied the person that was found
+            raise Refused(Reason.ILLEGAL_MOVE)
         about = f"{fresh.id}:{into.id}"
         proposal = Proposal("join", about, Verb.JOIN, (old, into))
         if not two_managers.agreed(locked[into.account_id], proposal, actor=actor, now=now):

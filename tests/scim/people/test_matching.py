@@ -198,6 +198,18 @@ def test_later_identifier_joins(sources: tuple[Scim, Scim, Scim]) -> None:
     assert (light.active, light.login_name, light.account.status) == (False, None, AccountStatus.TERMINATED)
 
 
+def test_two_joins_at_once_do_not_swap_two_records(sources: tuple[Scim, Scim, Scim]) -> None:
+    """Two requests that each found the other's person: the second join finds its target without records, and stops."""
+    matching.remove_rule("employeeNumber")
+    hr, security, _ = sources
+    one = _record(hr.create("alex@example.org", **_number("4711")))
+    other = _record(security.create("a.winter", **_number("4711")))
+    matching.join(one, other.person, attribute=trust.EMPLOYEE_NUMBER, now=clock.now(), actor=matching.BY_RULE)
+    with pytest.raises(Refused):
+        matching.join(other, one.person, attribute=trust.EMPLOYEE_NUMBER, now=clock.now(), actor=matching.BY_RULE)
+    assert _person(str(one.id)) == _person(str(other.id))
+
+
 def test_enrolled_account_is_kept_in_a_join(sources: tuple[Scim, Scim, Scim]) -> None:
     """No rule ends an enrolled account, or moves a joiner of another source into one; both wait for a manager."""
     hr, _, directory = sources
