@@ -16,7 +16,7 @@ from tests.fixtures.live_server import CSRF, Live, Request, form, send
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timed]
 CALLERS, SECONDS, RECOVERS = 160, 8.0, 10.0
 
 

@@ -327,7 +327,6 @@ def _none() -> Any:
 # ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.database
 def test_one_login_three_credentials_one_patch_ends_them(  # noqa: PLR0915 - a whole journey
     issuing_server: IssuingServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

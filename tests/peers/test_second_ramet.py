@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.fixtures.world import World
 
 PASSWORD = "mossy stones by the river"  # of everybody that `tests.fixtures.inside` makes
-pytestmark = [pytest.mark.database, pytest.mark.slow]
+pytestmark = [pytest.mark.slow]
 CALLBACK = f"{ISSUER}/login/upstream/second/callback"
 
 

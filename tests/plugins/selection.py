@@ -1,7 +1,7 @@
 """A pytest plugin: which tests run on which database, and which of them share a worker.
 
 A test runs on SQLite, and on PostgreSQL too if it is marked `database`; one that is marked `postgresql` runs there
-alone.
+alone. One that is marked `timed` runs with the large counts only, because others would take its time.
 docs/testing.md says how a test gets the mark. Tests that share a server share a worker of pytest-xdist, so that the
 server is
 started once: those of one file, and those of the groups below.
@@ -9,6 +9,7 @@ started once: those of one file, and those of the groups below.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,6 +79,8 @@ def group(nodeid: str) -> str:
 
 
 def _is_wanted(item: pytest.Item) -> bool:
+    if item.get_closest_marker("timed") is not None and not os.environ.get("RAMET_TEST_LONG"):
+        return False
     if KIND == "postgresql":
         return any(item.get_closest_marker(name) for name in _MARKS)
     return item.get_closest_marker("postgresql") is None
