@@ -32,6 +32,7 @@
     upstreams      other OpenID providers
     certificates   validation of certificates
     policies       policy files
+    evidence       exports for auditors, and reports
     witness        the record outside the database, and restored backups
     signals        the worker: notices, logout tokens, feeds
     checks         system checks

@@ -17,6 +17,7 @@
     conformance       the configurations for the OpenID conformance suite
     console           the console of identity managers
     enrol             enrolment
+    evidence          exports that are verified offline, and reports
     login             the login page, sessions, throttling
     oidc              openID Connect and OAuth
     policies          policy files and FIDO's metadata

@@ -9,6 +9,7 @@
     conformance   prepare for the OpenID conformance suite
     credential    the ledger
     device        the reference device client
+    evidence      exports for auditors that are verified offline, and reports
     exposure      the longest time for which an offline verifier accepts what was revoked
     feed          receivers of SCIM events
     held          people whose ending waits for a manager
