@@ -8,7 +8,7 @@ RULES := tests/repository tests/derived/rules tests/derived/minting/test_device_
   tests/idp/login/test_need.py tests/idp/oidc/claims/test_acr.py tests/idp/oidc/claims/test_reserved.py tests/idp/oidc/proofs/test_signatures.py
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes
 
-.PHONY: help setup setup-dev run demo test test-long check format bench bench-scim lock clean
+.PHONY: help setup setup-dev run demo test test-long check format bench bench-scim messages lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench: setup-dev ## requests per second on one core, beside other providers (BEN
 
 bench-scim: setup-dev ## SCIM at 100,000 people, beside django-scim2 and Canaille (BENCH=--small for a short look)
 	@$(BIN)/python -m bench.scim $(BENCH)
+
+messages: setup-dev ## collect the texts of pages and mails into locale/, and compile the translations
+	@$(BIN)/python -m tests.messages
 
 lock: setup-dev ## resolve the dependencies of pyproject.toml anew, hashed, naming no host
 	@$(BIN)/python tests/lock.py

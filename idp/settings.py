@@ -43,6 +43,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "idp.login.language.Language",
     "django.middleware.csrf.CsrfViewMiddleware",
 ]
 
@@ -51,7 +52,8 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [PROJECT / "templates"],
         "OPTIONS": {
-            "context_processors": ["django.template.context_processors.request", "idp.login.page_context.context"]
+            "builtins": ["django.templatetags.i18n"],
+            "context_processors": ["django.template.context_processors.request", "idp.login.page_context.context"],
         },
     }
 ]
@@ -60,7 +62,11 @@ AUTH_USER_MODEL = "scim.Person"
 AUTHENTICATION_BACKENDS: list[str] = []
 USE_TZ = True
 TIME_ZONE = "UTC"
-USE_I18N = False
+USE_I18N = True
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("es", "Español"), ("fr", "Français"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [PROJECT / "locale"]
+LANGUAGE_COOKIE_NAME = "ramet_language"
 APPEND_SLASH = False
 
 # --- database ---

@@ -15,7 +15,7 @@ from idp.enrol.grown import registry
 from idp.enrol.roots import cards, lost_ways, passkeys, passwords, recovery, saved_codes, upstream_links
 from idp.enrol.roots import invitation_pages as invited
 from idp.enrol.roots import pages as roots
-from idp.login import card_views, passkey_views, temporary_pass, upstream_views
+from idp.login import card_views, language, passkey_views, temporary_pass, upstream_views
 from idp.login import views as login
 from idp.oidc.authorization import authorize, device_flow
 from idp.oidc.endpoints import logout, par, registration
@@ -31,6 +31,7 @@ handler500 = "idp.pages.server_error"
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("language", language.choose, name="language"),
     path("favicon.ico", home.favicon, name="favicon"),
     path("robots.txt", home.robots, name="robots"),
     path(".well-known/change-password", home.change_password, name="change-password"),

@@ -103,8 +103,9 @@ class Person(models.Model):
     contact: the e-mail addresses for notices and invitations, as in a profile; like the login name and the IAL from
     adopted records only (ruling 9). held_at: since when an ending by a source waits for a manager, because the source
     ended many (ruling 28); held_by: that source. former_addresses: addresses that a source removed, newest first, which
-    also get the notice of the change. contact_changed_at: when the merged addresses last changed (ruling 29). version:
-    of the person as receivers see them (`scim.feed.writing`).
+    also get the notice of the change. contact_changed_at: when the merged addresses last changed (ruling 29).
+    language: of pages and mail, as chosen by the person; "" if never. version: of the person as receivers see them
+    (`scim.feed.writing`).
     """
 
     USERNAME_FIELD = "login_name_fold"
@@ -130,6 +131,7 @@ class Person(models.Model):
     held_at = models.DateTimeField(null=True, db_index=True)
     held_by = models.ForeignKey(Source, on_delete=models.PROTECT, null=True, related_name="+")
     contact_changed_at = models.DateTimeField(null=True)
+    language = models.CharField(max_length=16, default="", db_default="")
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

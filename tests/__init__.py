@@ -3,6 +3,7 @@
     environment    the environment of a run, set before Django reads it
     conftest       fixtures of every test
     lock           `make lock`: resolve the dependencies
+    messages       `make messages`: collect the texts that people read, compile the translations
     summary        the last words of a run: the slowest tests, statements that no test tried on PostgreSQL
     plugins        which tests run where, what they cost, which statements they send
     fixtures       what tests share: a Ramet in this process, servers, authenticators, an authority, clients

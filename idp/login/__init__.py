@@ -21,6 +21,7 @@
     upstream         logins at another provider
     approved         the operator's rules at each login
     withdrawn        keys whose model is no longer trusted
+    language         the language of a page and of a person's mail
     page_context     the context of every template
     views            pages: user name and password, second factor, device key, sign out
     card_views       pages of card logins

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import DatabaseError
 
 from idp.config import config
@@ -20,6 +21,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     """Return the values that every template may use (a Django context processor)."""
     return {
         "issuer": config().issuer,
+        "languages": settings.LANGUAGES,
         "contact": config().contact,
         "person": _person(request),
         "login_query": purpose.of_request(request).query if hasattr(request, "session") else "",

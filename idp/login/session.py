@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _POINTER = "login_session"
 _BROWSER = "browser"
+PREFERRED_LANGUAGE = "preferred-language"  # of the person, read at the login
 WRONG_TRIES = "wrong-tries"  # in unknown browsers, before the last login
 _PAUSE = "longest-pause"  # seconds since the login, for a client's own limit
 KEPT_ANSWERS = "answers"  # of authorization requests, for a form that is sent twice
@@ -175,8 +176,18 @@ def establish(  # noqa: PLR0913 - the evidence
     request.session[_POINTER] = str(session.id)
     for name in _OF_ONE_LOGIN:
         request.session.pop(name, None)
+    _keep_language(request, session)
     request.ramet_session = session  # type: ignore[attr-defined]
     return session
+
+
+def _keep_language(request: HttpRequest, session: LoginSession) -> None:
+    person = getattr(session.account, "person", None)
+    stated = (person.language or person.profile.get("preferredLanguage")) if person else None
+    if stated:
+        request.session[PREFERRED_LANGUAGE] = str(stated)
+    else:
+        request.session.pop(PREFERRED_LANGUAGE, None)
 
 
 def _keep_for_repeats(request: HttpRequest, session: LoginSession, *, now: datetime) -> None:

@@ -370,6 +370,10 @@ def logout(valid_state: ValidState) -> Draft:
     return _get(valid_state, "/oidc/logout", valid_state.victims, **query)
 
 
+def language(valid_state: ValidState) -> Draft:
+    return _page(valid_state, "/language", language="fr", next="/devices")
+
+
 def logout_confirmed(valid_state: ValidState) -> Draft:
     fields = {
         "client_id": valid_state.app.client_id,
@@ -1574,6 +1578,7 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     introspect,
     revoke,
     logout,
+    language,
     logout_confirmed,
     login,
     login_totp,
