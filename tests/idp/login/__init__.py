@@ -4,6 +4,7 @@
     test_choices    the login page offers exactly what suffices, and says what is missing
     test_gate       one gate in front of every anonymous look-up and every row that a stranger can cause
     test_guesses    guesses: per network, per known browser, and the hundredth in a row
+    test_language   the language of pages and mail; no translation is missing
     test_login      the login pages and the sessions they make
     test_need       what is missing of a login, and what is offered: exactly what suffices
     test_presence   who is here: a session that rested too long, and tokens that prove nobody's presence
