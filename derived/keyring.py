@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, Subquery
 from joserfc import jws
@@ -26,6 +27,7 @@ from derived.ledger.prepared_sql import statement_cursor, table_of
 from derived.models import SigningKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from django.db.models import Expression, OuterRef
@@ -45,6 +47,7 @@ class KeyPurpose(StrEnum):
 
     TOKENS = "tokens"
     CHECKPOINT = "checkpoint"
+    WEBHOOKS = "webhooks"
 
 
 def in_use(alg: str | OuterRef) -> Subquery:
@@ -176,6 +179,17 @@ class Keyring:
         """
         key = self.ensure(purpose, alg, now=now)
         return TokenSigner(self._unwrapped(key), key.kid, alg).sign_bytes(content, typ=typ)
+
+    def byte_signer(self, purpose: KeyPurpose, *, now: datetime) -> Callable[[bytes], bytes]:
+        """A function that signs bytes by the active Ed25519 key of a purpose (RFC 8032).
+
+        Raises: Unavailable(KEY_UNAVAILABLE) if the key cannot be unwrapped.
+        """
+        key = self._unwrapped(self.ensure(purpose, "EdDSA", now=now))
+        signer = key.private_key if isinstance(key, OKPKey) else None
+        if not isinstance(signer, Ed25519PrivateKey):
+            raise Unavailable(Reason.KEY_UNAVAILABLE)
+        return signer.sign
 
     def published(self, purpose: KeyPurpose = KeyPurpose.TOKENS) -> KeySet:
         """The public keys that verifiers may need: pending, active and retiring."""

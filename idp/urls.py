@@ -22,6 +22,7 @@ from idp.oidc.endpoints import logout, par, registration
 from idp.oidc.endpoints import tokens as views
 from idp.requests import deciding as request_deciding
 from idp.requests import pages as request_pages
+from idp.requests import systems as request_systems
 from idp.signals import feed
 from scim.http import views as scim_views
 
@@ -133,6 +134,7 @@ urlpatterns = [
     path("enrol/v1/challenges", api.challenge, name="enrol-challenge"),
     path("enrol/v1/bindings", api.bind, name="enrol-bind"),
     path("enrol/v1/bindings/<uuid:binding_id>", api.status, name="enrol-status"),
+    *request_systems.urlpatterns,
     *request_pages.urlpatterns,
     *request_deciding.urlpatterns,
     path("console", console.console, name="console"),

@@ -246,6 +246,7 @@ def withdraw(row: Request, *, by: str, now: datetime) -> Request:
     """
     _make(row, Move.WITHDRAW, now=now)
     _event(row, "request.withdrawn", now=now, actor=by)
+    _tell_worker(row, now=now)
     return row
 
 
@@ -278,12 +279,12 @@ def escalate(row: Request, *, now: datetime) -> str | None:
     row.reminded = due
     if due < len(rules.REMINDERS):
         row.save(update_fields=["reminded"])
-        _tell_approvers(row, now=now)
+        _tell_worker(row, now=now)
         return "reminded"
     row.stage += 1
     row.save(update_fields=["reminded", "stage"])
     _event(row, "request.escalated", now=now, actor="worker", stage=row.stage)
-    _tell_approvers(row, now=now)
+    _tell_worker(row, now=now)
     return "escalated"
 
 
@@ -371,6 +372,7 @@ def issued(row: Request, credential: Credential, *, released: bool, actor: str, 
         _make(row, Move.ISSUE, now=now)
     facts = {"terms": row.terms_hash, "label": credential.label, "aal": credential.aal}
     _event(row, "request.collected", now=now, actor=actor, **facts)
+    _tell_worker(row, now=now)
     _tell_requester(row, now=now)
 
 
@@ -453,12 +455,11 @@ def _event(row: Request, kind: str, *, now: datetime, actor: str, **facts: objec
 
 
 def _tell(row: Request, state: str, *, now: datetime) -> None:
-    """Notify the subject and the requester of the new state, the approvers while it waits, and systems (NT-1)."""
+    """Notify the subject and the requester of the new state; the worker tells approvers and systems (NT-1)."""
     _mail(row, row.account, state, now=now)
     if state != "asked":
         _tell_requester(row, now=now, state=state)
-    if row.state == RequestState.WAITING:
-        _tell_approvers(row, now=now)
+    _tell_worker(row, now=now)
 
 
 def _tell_requester(row: Request, *, now: datetime, state: str = "collected") -> None:
@@ -471,11 +472,11 @@ def _mail(row: Request, account: Account, state: str, *, now: datetime) -> None:
     outbox.enqueue(kind="request.changed", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
 
 
-def _tell_approvers(row: Request, *, now: datetime) -> None:
-    """Let the worker find the approvers, and tell them and the systems that decide."""
-    payload = {"request": str(row.id), "stage": row.stage, "reminded": row.reminded}
+def _tell_worker(row: Request, *, now: datetime) -> None:
+    """Let the worker find the approvers and the systems that are to be told of the present state."""
+    payload = {"request": str(row.id), "state": row.state, "stage": row.stage, "reminded": row.reminded}
     receiver = f"worker:{row.account_id}"
-    outbox.enqueue(kind="request.waits", receiver=receiver, account=row.account, payload=payload, now=now)
+    outbox.enqueue(kind="request.moved", receiver=receiver, account=row.account, payload=payload, now=now)
 
 
 def waiting() -> QuerySet[Request]:

@@ -20,6 +20,7 @@ PROTOCOL = (
     "/oidc/register",
     "/oidc/device_authorization",
     "/enrol/v1/",
+    "/requests/decisions",
     "/.well-known/",
     "/pki/",
     "/certificate/oidc/",
@@ -41,6 +42,7 @@ MACHINES = (
     *SCIM,
     "/pki/",
     "/enrol/v1/",
+    "/requests/decisions",
     *PROBES,
 )
 TAKES_FILES = {
@@ -67,6 +69,7 @@ _BULK = re.compile(r"(?:/certificate)?/scim/v2/Bulk/?")
 # The kind of an anonymous request for `idp.gate`, by the first path that matches. Other paths of programs begin with
 # the authentication of a client, a source or a token.
 _GATED: tuple[tuple[re.Pattern[str], Kind | None], ...] = (
+    (re.compile(r"/requests/decisions"), Kind.CODE),
     (re.compile(r"/static/.*|/oidc/logout.*|/undo/.*|/sessions/.*"), None),
     (re.compile(r"/oidc/authorize"), Kind.AUTHORIZE),
     (re.compile(r"/login/upstream/.*|/devices/roots/upstream/.*"), Kind.UPSTREAM),
@@ -76,7 +79,7 @@ _GATED: tuple[tuple[re.Pattern[str], Kind | None], ...] = (
 
 def kind(path: str) -> Kind | None:
     """What a stranger's request at this path counts as; None where nothing is read or written for a stranger."""
-    if is_of_a_machine(path) and not path.startswith("/enrol/"):
+    if is_of_a_machine(path) and not path.startswith(("/enrol/", "/requests/")):
         return None
     for place, found in _GATED:
         if place.fullmatch(path):

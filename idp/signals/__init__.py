@@ -5,6 +5,7 @@
     mail          notices to people
     transport     a mail handed to the server as addressed
     backchannel   back-channel logout tokens
+    webhooks      webhooks about requests, to systems
     feed          signed SCIM events, polled by receivers
     files         the published lists and certificates as files
     tending       reviews and endings of certificates

@@ -25,8 +25,8 @@ from idp import certificates
 from idp.keys import keyring, wrapper
 from idp.login import asking, probe
 from idp.models import Binding
-from idp.requests import notices, ticks
-from idp.signals import backchannel, files, mail, purging, tending
+from idp.requests import notices, systems, ticks
+from idp.signals import backchannel, files, mail, purging, tending, webhooks
 from idp.signals.outcomes import Delivered, DeliveryRefused, Failed, Outcome, record_outcome
 from idp.witness import operator_chain, standing, writing
 from idp.witness.standing import Standing
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
+Letter = backchannel.LogoutMessage | webhooks.WebhookMessage
 
 _AT_ONCE = 64  # concurrent requests: hundreds of clients that hang delay another by less than a minute (C83)
 _AT_ONCE_PER_CLIENT = 4
@@ -60,7 +61,7 @@ class Deliveries:
     ) -> None:
         self._lane, self._pause = lane, pause
         self._pool = ThreadPoolExecutor(_AT_ONCE)
-        self._under_way: dict[Future[Outcome], backchannel.LogoutMessage] = {}
+        self._under_way: dict[Future[Outcome], Letter] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +86,7 @@ class Deliveries:
                 outbox.mark_postponed(row, "", until=now)  # before anything is signed
                 continue
             outcome = _process(row)
-            if not isinstance(outcome, backchannel.LogoutMessage):
+            if not isinstance(outcome, Letter):
                 _record_outcome(row, outcome)
             else:
                 self._under_way[self._pool.submit(outcome.send, now=clock.now())] = outcome
@@ -123,7 +124,7 @@ class UnknownKind(Exception):
     """An outbox row of a kind that this version does not know; it is parked where an operator sees it."""
 
 
-def _process(row: OutboxRow) -> Outcome | backchannel.LogoutMessage:
+def _process(row: OutboxRow) -> Outcome | Letter:
     """Deliver a row, whose failure stops no other; returns the letter that is left to send."""
     try:
         return _dispatch(row, now=clock.now())
@@ -138,9 +139,11 @@ def _process(row: OutboxRow) -> Outcome | backchannel.LogoutMessage:
         return Failed(type(error).__name__)
 
 
-def _dispatch(row: OutboxRow, *, now: datetime) -> Outcome | backchannel.LogoutMessage:
+def _dispatch(row: OutboxRow, *, now: datetime) -> Outcome | Letter:
     if row.kind == "logout":
         return backchannel.logout_message(row, now=now) or Delivered()
+    if row.kind == systems.WEBHOOK:
+        return webhooks.webhook_message(row, now=now) or Delivered()
     if row.kind == outbox.LISTS:
         upto = outbox.newest_waiting(outbox.LISTS)  # everything committed before the ledger is read
         lists.sign_all(wrapper(), now=now)
@@ -149,7 +152,7 @@ def _dispatch(row: OutboxRow, *, now: datetime) -> Outcome | backchannel.LogoutM
         outbox.mark_delivered_up_to(outbox.LISTS, upto, now=now)
     elif row.kind == "fan_out":
         backchannel.fan_out(row, now=now)
-    elif row.kind == notices.WAITS:
+    elif row.kind == notices.MOVED:
         notices.tell_approvers(row, now=now)
     elif row.kind == asking.REQUEST:
         asking.record(row, now=now)

@@ -141,15 +141,15 @@ def refusal(person: Person, row: Request, *, now: datetime) -> Reason | None:
     others = row.decisions.filter(void_at__isnull=True).select_related("account__person", "acting_for__person")
     decided = [one.person for each in others for one in (each.account, each.acting_for) if one is not None]
     mine = [person, *([found.acting_for] if found.acting_for else [])]
-    if any(_is_involved(one, row, now=now) for one in mine):
+    if any(is_involved(one, row, now=now) for one in mine):
         return Reason.ILLEGAL_MOVE
     if any(same_human.may_be_one(one, other) for one in mine for other in decided):
         return Reason.ILLEGAL_MOVE
     return None
 
 
-def _is_involved(person: Person, row: Request, *, now: datetime) -> bool:
-    """True for the subject, the requester, the officer of the identity check, and delegates of the first two."""
+def is_involved(person: Person, row: Request, *, now: datetime) -> bool:
+    """True for the subject, the requester, the officer of an identity check, and the delegates of the first two."""
     asked_by = same_human.of_actor(row.requested_by)
     if asked_by is None and row.requester is not None:
         asked_by = row.requester.person
@@ -169,7 +169,7 @@ def counts(decision: RequestDecision, *, now: datetime) -> bool:
     if decision.role == SYSTEM:
         name = decision.by.removeprefix("system:")
         system = DecisionSystem.objects.filter(name=name, ended_at__isnull=True).select_related("owner").first()
-        return system is not None and not _is_involved(system.owner, row, now=now)
+        return system is not None and not is_involved(system.owner, row, now=now)
     if decision.account_id is None:
         return False
     account = Account.objects.select_related("person").get(id=decision.account_id)
@@ -180,7 +180,7 @@ def counts(decision: RequestDecision, *, now: datetime) -> bool:
         is_there
         and _has_role(holder, decision.role, row, now=now)
         and (len(people) == 1 or _delegates(holder, people[0], now=now))
-        and not any(_is_involved(one, row, now=now) for one in people)
+        and not any(is_involved(one, row, now=now) for one in people)
     )
 
 

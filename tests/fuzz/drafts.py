@@ -1502,6 +1502,14 @@ def request_page(valid_state: ValidState) -> Draft:
     return _page(valid_state, path) if action == "/withdraw" else _get(valid_state, path)
 
 
+def request_decisions(valid_state: ValidState) -> Draft:
+    row = _asked(valid_state)
+    claims = {"iss": "desk", "aud": ISSUER, "sub": str(row.id), "decision": "approve", **fresh()}
+    claims |= {"exp": claims["iat"] + 60, "terms": row.terms_hash}
+    token = Jws({"typ": "ramet-decision+jwt", "alg": "ES256"}, claims, valid_state.signing_key).compact()
+    return Draft("POST", "/requests/decisions", raw=token.encode(), content_type="application/jwt")
+
+
 def console_requests(valid_state: ValidState) -> Draft:
     _managed(valid_state)
     row = _asked(valid_state)
@@ -1707,6 +1715,7 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     request_ask,
     request_page,
     console_requests,
+    request_decisions,
     access,
     access_ask,
     access_withdraw,
