@@ -8,6 +8,7 @@
     command_line   the entry of `manage.py` and `ramet`
     edge           every request and response: hosts, sizes, headers, the peer's address
     pages          rendering and error pages
+    brand          the organisation's logo and colours
     home           the front page, and addresses that every site has
     published      discovery documents, keys, CRLs, OCSP
     health         liveness and readiness

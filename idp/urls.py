@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from idp import health, home, published
+from idp import brand, health, home, published
 from idp.console import access, acts, agreements, deliveries, held, needs, refused
 from idp.console import recovery as console_recovery
 from idp.console import views as console
@@ -33,6 +33,8 @@ handler500 = "idp.pages.server_error"
 urlpatterns = [
     path("", home.home, name="home"),
     path("language", language.choose, name="language"),
+    path("brand/<slug:digest>.css", brand.palette, name="brand-palette"),
+    path("brand/logo/<slug:digest>", brand.logo, name="brand-logo"),
     path("favicon.ico", home.favicon, name="favicon"),
     path("robots.txt", home.robots, name="robots"),
     path(".well-known/change-password", home.change_password, name="change-password"),

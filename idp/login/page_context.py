@@ -10,6 +10,7 @@ from django.db import DatabaseError
 from idp.config import config
 from idp.login import purpose
 from idp.login.session import signed_in
+from idp.policies import site
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Return the values that every template may use (a Django context processor)."""
+    brand = site.settings()
     return {
         "issuer": config().issuer,
-        "languages": settings.LANGUAGES,
-        "contact": config().contact,
+        "languages": [one for one in settings.LANGUAGES if one[0] in brand.languages],
+        "contact": brand.contact or config().contact,
+        "site": brand,
         "person": _person(request),
         "login_query": purpose.of_request(request).query if hasattr(request, "session") else "",
     }

@@ -2,6 +2,7 @@
 
     issuance        the issuance rules of `var/issuance.toml`
     site            the organisation's settings of the site, `var/site.toml`
+    colours         its two colours as a palette that people can read
     attestation     trusted roots of hardware attestation, and the operator's lists
     fido_metadata   FIDO metadata, and the operator's policy on models
 

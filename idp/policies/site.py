@@ -6,26 +6,60 @@ fault. A process that has never read a usable file takes the strictest value of 
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import tomllib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from idp.config import config
+from idp.policies import colours
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
 _AGREEMENTS: Final = ("optional", "required")
+LANGUAGES: Final = ("en", "es", "fr", "zh-hans")
+_LONGEST: Final = {"name": 60, "contact": 120, "banner": 200, "mail_footer": 300}
+_MOST_LOGO = 200_000
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
+_KINDS: Final = {".svg": (b"<", "image/svg+xml"), ".png": (b"\x89PNG\r\n\x1a\n", "image/png")}
+
+
+@dataclass(frozen=True)
+class Logo:
+    """An image of the organisation: its bytes, its media type, and the SHA-256 of its bytes for its address."""
+
+    content: bytes
+    media_type: str
+    digest: str
 
 
 @dataclass(frozen=True)
 class Site:
-    """The settings. agreements: whether a client without a trust agreement in force gets anything ("required")."""
+    """The settings.
+
+    agreements: whether a client without a trust agreement in force gets anything ("required"). name: of the
+    organisation, on every page and mail, or "". contact: whom people ask, or "". help, privacy: https URLs, or "".
+    banner: a line above every page, or "". mail_footer: a line below every mail, or "". palette: the colours of the
+    light and the dark pages; None for the built-in ones. languages: those that are offered, the first one by default.
+    """
 
     agreements: str = "optional"
+    name: str = ""
+    contact: str = ""
+    help: str = ""
+    privacy: str = ""
+    banner: str = ""
+    mail_footer: str = ""
+    logo: Logo | None = None
+    palette: colours.Palette | None = None
+    languages: tuple[str, ...] = LANGUAGES
 
 
 _STRICTEST: Final = Site(agreements="required")
@@ -43,7 +77,7 @@ def settings() -> Site:
     try:
         found = _usable[str(file)] = read(file)
     except (OSError, ValueError) as error:
-        _say(str(file), str(error))
+        _log_once(str(file), str(error))
         return _usable.get(str(file), _STRICTEST)
     return found
 
@@ -63,19 +97,74 @@ def read(file: Path) -> Site:
 @lru_cache(maxsize=4)
 def _read(file: Path, _changed: int, _size: int) -> Site:
     given: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    site = Site()
-    if unknown := sorted(given.keys() - {"agreements"}):
-        message = f"{unknown[0]} is no setting of a site"
+    if unknown := sorted(given.keys() - {*_READERS, "logo", "colour", "colour_dark"}):
+        known = ", ".join(sorted([*_READERS, "logo", "colour", "colour_dark"]))
+        message = f"{unknown[0]} is no setting of a site; the settings are {known}"
         raise ValueError(message)
-    if "agreements" in given:
-        if given["agreements"] not in _AGREEMENTS:
-            message = f"agreements is one of {', '.join(_AGREEMENTS)}"
-            raise ValueError(message)
-        site = replace(site, agreements=given["agreements"])
+    site = replace(Site(), **{name: _READERS[name](name, value) for name, value in given.items() if name in _READERS})
+    if "logo" in given:
+        site = replace(site, logo=_logo(file.parent, given["logo"]))
+    if "colour" in given or "colour_dark" in given:
+        site = replace(site, palette=colours.palette(given.get("colour", ""), given.get("colour_dark", "")))
     return site
 
 
+def _agreements(name: str, value: object) -> str:
+    if value not in _AGREEMENTS:
+        message = f"{name} is one of {', '.join(_AGREEMENTS)}"
+        raise ValueError(message)
+    return str(value)
+
+
+def _line(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > _LONGEST[name]:
+        message = f"{name} is a line of at most {_LONGEST[name]} printable characters"
+        raise ValueError(message)
+    return value.strip()
+
+
+def _link(name: str, value: object) -> str:
+    parts = urlsplit(value) if isinstance(value, str) and value.isprintable() else None
+    if parts is None or parts.scheme != "https" or not parts.hostname:
+        message = f"{name} is an https address"
+        raise ValueError(message)
+    return str(value)
+
+
+def _languages(name: str, value: object) -> tuple[str, ...]:
+    found = value if isinstance(value, list) else []
+    if not found or not set(found) <= set(LANGUAGES) or len(set(found)) != len(found):
+        message = f"{name} is a list of some of {', '.join(LANGUAGES)}"
+        raise ValueError(message)
+    return tuple(found)
+
+
+def _logo(folder: Path, value: object) -> Logo:
+    """The image; a file of this name beside the settings, and nowhere else."""
+    name = value if isinstance(value, str) and _FILE_NAME.fullmatch(value) else ""
+    start, media_type = _KINDS.get(f".{name.rpartition('.')[2]}", (b"", ""))
+    if not media_type:
+        message = "logo is the name of an .svg or .png file beside site.toml"
+        raise ValueError(message)
+    content = (folder / name).read_bytes()
+    if len(content) > _MOST_LOGO or not content.lstrip().startswith(start):
+        message = f"logo: {name} is no {media_type} image of at most {_MOST_LOGO} bytes"
+        raise ValueError(message)
+    return Logo(content, media_type, hashlib.sha256(content).hexdigest()[:16])
+
+
+_READERS: Final[dict[str, Callable[[str, object], Any]]] = {
+    "agreements": _agreements,
+    "name": _line,
+    "contact": _line,
+    "banner": _line,
+    "mail_footer": _line,
+    "help": _link,
+    "privacy": _link,
+    "languages": _languages,
+}
+
+
 @lru_cache(maxsize=8)
-def _say(file: str, fault: str) -> None:
-    """Log a fault once."""
+def _log_once(file: str, fault: str) -> None:
     logger.warning("refused: %s cannot be used and is ignored: %s. See: manage.py check", file, fault)

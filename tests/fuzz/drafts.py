@@ -1285,7 +1285,7 @@ def certificate_scim(valid_state: ValidState) -> Draft:
 _PUBLIC = cycle([
     "/", "/livez", "/readyz", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server",
     "/oidc/jwks", "/static/ramet/ramet.css", "/nowhere", "/favicon.ico", "/robots.txt", "/.well-known/security.txt",
-    "/.well-known/ramet-checkpoint-keys",
+    "/.well-known/ramet-checkpoint-keys", "/brand/0.css", "/brand/logo/0",
 ])  # fmt: skip
 
 
