@@ -17,19 +17,19 @@ _NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'; sandbox"  # an SVG
 
 
 @require_http_methods(["GET", "HEAD"])
-def palette(_request: HttpRequest, digest: str) -> HttpResponse:
+def palette(_request: HttpRequest, version: str) -> HttpResponse:
     """The stylesheet of the organisation's colours."""
     found = site.settings().palette
-    if found is None or found.digest != digest:
+    if found is None or found.version != version:
         raise Http404
     return HttpResponse(found.css, content_type="text/css; charset=utf-8", headers={"Cache-Control": _FOR_A_YEAR})
 
 
 @require_http_methods(["GET", "HEAD"])
-def logo(_request: HttpRequest, digest: str) -> HttpResponse:
+def logo(_request: HttpRequest, version: str) -> HttpResponse:
     """The organisation's logo."""
     found = site.settings().logo
-    if found is None or found.digest != digest:
+    if found is None or found.version != version:
         raise Http404
     headers = {"Cache-Control": _FOR_A_YEAR, "Content-Security-Policy": _NO_SCRIPTS}
     return HttpResponse(found.content, content_type=found.media_type, headers=headers)

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 from idp import pages
 from idp.config import config
 from idp.login.session import PREFERRED_LANGUAGE, signed_in
+from idp.policies import site
 from scim.models import Person
 
 if TYPE_CHECKING:
@@ -48,21 +49,24 @@ def of_request(request: HttpRequest) -> str:
     """The language of a request: chosen here, of the signed-in person, of the browser, the default."""
     chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
     stated = request.session.get(PREFERRED_LANGUAGE, "") if settings.SESSION_COOKIE_NAME in request.COOKIES else ""
-    return _known(chosen) or _known(stated) or translation.get_language_from_request(request)
+    asked = request.headers.get("Accept-Language", "")
+    return _known(chosen) or _known(stated) or _known(asked) or site.settings().languages[0]
 
 
 def of_person(person: Person) -> str:
     """The language of a person's mail: chosen, else stated by a source, else the default."""
-    return _known(person.language) or _known(person.profile.get("preferredLanguage")) or settings.LANGUAGE_CODE
+    return _known(person.language) or _known(person.profile.get("preferredLanguage")) or site.settings().languages[0]
 
 
 def _known(asked: object) -> str:
     """The offered language that is closest to a language tag or an Accept-Language value; "" if there is none."""
     for part in str(asked or "").split(",")[:8]:
         try:
-            return translation.get_supported_language_variant(part.split(";")[0].strip().lower())
+            found = translation.get_supported_language_variant(part.split(";")[0].strip().lower())
         except LookupError:
             continue
+        if found in site.settings().languages:
+            return found
     return ""
 
 
@@ -79,7 +83,7 @@ def choose(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return pages.page(request, "language", {"back": _before(request), "chosen": translation.get_language()})
     tongue = request.POST.get("language", "")
-    if tongue not in dict(settings.LANGUAGES):
+    if tongue not in site.settings().languages:
         return pages.problem(request, translation.gettext("There is no such language here."), status=400)
     session = signed_in(request)
     person: Person | None = getattr(session.account, "person", None) if session else None

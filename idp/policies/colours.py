@@ -23,10 +23,10 @@ _KEYS: Final = {"light": "colour", "dark": "colour_dark"}
 
 @dataclass(frozen=True)
 class Palette:
-    """A stylesheet that sets the accent colours, and the digest of it for its address."""
+    """A stylesheet that sets the accent colours, and a version of it for its address."""
 
     css: str
-    digest: str
+    version: str
 
 
 def palette(light: object, dark: object) -> Palette:

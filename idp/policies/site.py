@@ -33,11 +33,11 @@ _KINDS: Final = {".svg": (b"<", "image/svg+xml"), ".png": (b"\x89PNG\r\n\x1a\n",
 
 @dataclass(frozen=True)
 class Logo:
-    """An image of the organisation: its bytes, its media type, and the SHA-256 of its bytes for its address."""
+    """An image of the organisation: its bytes, its media type, and a version for its address."""
 
     content: bytes
     media_type: str
-    digest: str
+    version: str
 
 
 @dataclass(frozen=True)

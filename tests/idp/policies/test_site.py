@@ -52,10 +52,10 @@ def test_pages_carry_the_name_the_logo_and_the_colours() -> None:
         found = site.settings()
         assert found.palette is not None
         assert found.logo is not None
-        css = agent.get(f"{ISSUER}/brand/{found.palette.digest}.css")
+        css = agent.get(f"{ISSUER}/brand/{found.palette.version}.css")
         assert css.headers["content-type"].startswith("text/css")
         assert "#1a4480" in css.text
-        image = agent.get(f"{ISSUER}/brand/logo/{found.logo.digest}")
+        image = agent.get(f"{ISSUER}/brand/logo/{found.logo.version}")
         assert (image.text, image.headers["content-type"]) == (SVG, "image/svg+xml")
         assert "sandbox" in image.headers["content-security-policy"]
         for old in ("/brand/0.css", "/brand/logo/0"):
@@ -116,3 +116,13 @@ def test_contrast_is_that_of_wcag() -> None:
     """Known pairs."""
     assert colours.contrast("#000000", "#ffffff") == pytest.approx(21)
     assert colours.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_only_the_offered_languages_are_spoken() -> None:
+    """The first one by default, and none that the organisation does not offer."""
+    written('languages = ["fr", "es"]')
+    with http() as agent:
+        for asked, spoken in (("zh", "fr"), ("es;q=0.5", "es"), ("", "fr")):
+            page = agent.get(f"{ISSUER}/", headers={"Accept-Language": asked})
+            assert page.headers["content-language"] == spoken
+            assert "简体中文" not in page.text
