@@ -590,6 +590,7 @@ class Role(models.Model):
 
     role: one of GIVEN_ROLES; everybody is an employee, and a source says who supervises whom. scope: of an owner
     (`scim.access.roles.scope_of`), else "". given_by, seconded_by: actors of the audit chain. reason: in words.
+    suspended_at: when a review of it ended without a decision.
     """
 
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="roles")
@@ -601,6 +602,7 @@ class Role(models.Model):
     reason = models.CharField(max_length=300)
     since = models.DateTimeField()
     until = models.DateTimeField()
+    suspended_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -683,6 +685,58 @@ class RequestBatchRow(models.Model):
 
     def __str__(self) -> str:
         return f"row {self.number} of {self.batch_id}"
+
+
+class EmergencyAccess(models.Model):
+    """Emergency access of two people for some hours, and its review by somebody else (RL-7, RL-8).
+
+    findings: the words of the reviewer. reminded_at: when the missing review was told.
+    """
+
+    first = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", db_index=False)
+    second = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+", db_index=False)
+    because = models.CharField(max_length=300)
+    opened_at = models.DateTimeField()
+    until = models.DateTimeField()
+    reminded_at = models.DateTimeField(null=True)
+    reviewed_at = models.DateTimeField(null=True)
+    reviewed_by = models.CharField(max_length=80, default="")
+    findings = models.CharField(max_length=300, default="")
+
+    def __str__(self) -> str:
+        return f"emergency access {self.pk}"
+
+
+class RoleReview(models.Model):
+    """A review of all given roles, with a deadline; at it, undecided roles are suspended (EV-9)."""
+
+    opened_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"review of roles {self.pk}"
+
+
+class ReviewedRole(models.Model):
+    """A role in a review. snapshot: what was true when the review began, for evidence.
+
+    decision: "" while it waits, keep, end, or suspended at the deadline. decided_by: never the holder.
+    """
+
+    review = models.ForeignKey(RoleReview, on_delete=models.PROTECT, related_name="roles")
+    role = models.ForeignKey(Role, on_delete=models.PROTECT, related_name="reviews")
+    snapshot = models.JSONField()
+    decision = models.CharField(max_length=10, default="")
+    decided_by = models.CharField(max_length=80, default="")
+    decided_at = models.DateTimeField(null=True)
+    because = models.CharField(max_length=300, default="")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["review", "role"], name="role_once_in_a_review")]
+
+    def __str__(self) -> str:
+        return f"reviewed role {self.pk}"
 
 
 class Receiver(models.Model):

@@ -32,7 +32,7 @@ from idp.models import RecoveryAttempt, RedressCase
 from idp.secrets import grouped
 from idp.signals import transport
 from idp.signals.transport import NotInternational
-from scim.models import Access, AccessState, Person, RoleName
+from scim.models import Access, AccessState, EmergencyAccess, Person, RoleName, RoleReview
 from scim.people import notices
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ KINDS = (
     "authenticator.disabled", "credential.review", "credential.suspended", "account.ended", "account.frozen",
     "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused", "adoption.waits",
     "return.waits", "account.recovery", "recovery.codes", "pass.issued", "help.asked", "role.changed",
-    "redress.opened", "redress.answered",
+    "role.review", "emergency.opened", "redress.opened", "redress.answered",
     "request.changed", "request.decide",
 )  # fmt: skip
 _BOUND_BY = {
@@ -77,6 +77,8 @@ _FOR_MANAGERS = frozenset(
         "return.waits",
         "help.asked",
         "role.changed",
+        "role.review",
+        "emergency.opened",
         "redress.opened",
         "request.decide",
     }
@@ -147,8 +149,8 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
             template, values = "adoption_waits", {**_of_another(row), "source": row.payload.get("source", "")}
         case "push.refused" | "return.waits":
             template, values = row.kind.replace(".", "_"), _of_push(row)
-        case "mail.refused" | "help.asked" | "role.changed" | "redress.opened" | "redress.answered":
-            template, values = row.kind.replace(".", "_"), {**_of_another(row), **_of_role(row)}
+        case "mail.refused" | "help.asked" | "redress.opened" | "redress.answered":
+            template, values = row.kind.replace(".", "_"), _of_another(row)
         case _:
             template, values = _notice(row, credential, now=now)
     if template:
@@ -228,6 +230,8 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
         case "profile_changed", _:
             changed = ", ".join(str(one) for one in row.payload.get("changed", [])) or "your record"
             return "profile_changed", {"changes": changed}
+        case (("role.changed" | "role.review" | "emergency.opened"), _):
+            return row.kind.replace(".", "_"), _of_role(row)
         case _:
             return "", {}
 
@@ -316,12 +320,23 @@ def _of_case(row: OutboxRow) -> dict[str, Any]:
 
 
 def _of_role(row: OutboxRow) -> dict[str, Any]:
-    """The role that was given or ended, for a notice of that."""
-    if row.kind != "role.changed":
-        return {}
-    role = RoleName(str(row.payload.get("role", "")))
+    """A role that was given or ended, a review of roles that began, or an emergency access."""
     when = row.created_at.strftime("%-d %B %Y, %H:%M UTC")
-    return {"role": role.label, "change": str(row.payload.get("change", "")), "when": when}
+    if row.kind == "role.changed":
+        role = RoleName(str(row.payload.get("role", "")))
+        return {**_of_another(row), "role": role.label, "change": str(row.payload.get("change", "")), "when": when}
+    if row.kind == "role.review":
+        review = RoleReview.objects.get(pk=row.payload["review"])
+        return {"due": review.due_at.strftime("%-d %B %Y"), "link": _console("reviews")}
+    access = EmergencyAccess.objects.select_related("first", "second").get(pk=row.payload["emergency"])
+    return {
+        "first": access.first.get_username(),
+        "second": access.second.get_username(),
+        "because": access.because,
+        "until": access.until.strftime("%-d %B %Y, %H:%M UTC"),
+        "late": row.payload.get("late", False),
+        "link": _console("reviews"),
+    }
 
 
 def _of_push(row: OutboxRow) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from idp.witness import operator_chain, standing, writing
 from idp.witness.standing import Standing
 from scim.access import requests
 from scim.feed import delivery
-from scim.people import brake, refusals
+from scim.people import brake, opening, refusals, reviewing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,6 +184,8 @@ def housekeeping(*, now: datetime) -> None:
         purging.purge,
         tending.review_certificates,
         ticks.tick,
+        opening.remind,
+        reviewing.tick,
         _make_lists,
         _send_status_changes,
         certificates.prefetch,

@@ -1,9 +1,9 @@
 """Roles: what each role may do, as one matrix, and `may`, the only question that pages, commands and SCIM ask (RL-1).
 
 A role counts only while it is live: given in the present epoch of the person's account, which is active, and neither
-ended nor past its time. Employees and supervisors have no rows: everybody is an employee, and a source that is trusted
-for the attribute `manager` says who supervises whom. Nobody gives anything to themselves, under whatever record
-(`scim.access.same_human`); everybody may stop their own things.
+ended, suspended nor past its time. Employees and supervisors have no rows: everybody is an employee, and a source that
+is trusted for the attribute `manager` says who supervises whom. Nobody gives anything to themselves, under whatever
+record (`scim.access.same_human`); everybody may stop their own things.
 """
 
 from __future__ import annotations
@@ -233,6 +233,7 @@ def live(*, now: datetime) -> QuerySet[Role]:
     """The rows of all roles that count now."""
     return Role.objects.filter(
         ended_at__isnull=True,
+        suspended_at__isnull=True,
         until__gt=now,
         epoch=F("person__account__epoch"),
         person__account__status=AccountStatus.ACTIVE,

@@ -14,6 +14,8 @@
     returns        decisions of a manager: readmit, adopt
     acting         acts on one person by somebody with a role, and their hourly limit
     appointing     roles are given and ended by two people
+    opening        emergency access of two people, and its review
+    reviewing      the quarterly review of roles
     recovering     vouched recovery of a person who cannot sign in, by two managers
     brake          hold the people whom a source ends beyond its limit
     held           decisions of a manager about held people

@@ -12,10 +12,11 @@ from idp.config import config
 from idp.management.verbs import SECOND, Noun, no_arguments
 from scim.access import roles, same_human
 from scim.access.roles import Verb
-from scim.models import GIVEN_ROLES, Person, Role, RoleName
-from scim.people import appointing
+from scim.models import GIVEN_ROLES, Person, Role, RoleName, RoleReview
+from scim.people import appointing, opening, reviewing
 from scim.people.appointing import MOST_DAYS, Wish
 from scim.people.directory import person_by_login_name
+from scim.people.opening import Opening
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -36,6 +37,15 @@ def _give(parser: CommandParser) -> None:
     parser.add_argument("--days", type=int, default=MOST_DAYS, help=f"for how long (default and most: {MOST_DAYS})")
 
 
+def _open(parser: CommandParser) -> None:
+    parser.add_argument("--because", required=True, help="why, in 4 to 300 characters; everybody reads it")
+    parser.add_argument("--hours", type=int, default=4, help=f"for how long (default: 4, most: {opening.MOST_HOURS})")
+
+
+def _review(parser: CommandParser) -> None:
+    parser.add_argument("--begin", action="store_true", help="begin one now, unless one is open")
+
+
 def _list(parser: CommandParser) -> None:
     parser.add_argument("--role", choices=[*_ROLES, RoleName.EMERGENCY.value], help="only this role")
     parser.add_argument("--ended", action="store_true", help="former terms too")
@@ -45,8 +55,8 @@ class Command(Noun):
     """The verbs for roles."""
 
     help = (
-        "Roles: give, end, list, waiting, matrix. The first two managers are given here; from then on a role takes two "
-        "people, of whom one is signed in to the console."
+        "Roles: give, end, list, waiting, matrix, open (emergency access), review. The first two managers are given "
+        "here; from then on a role takes two people, of whom one is signed in to the console."
     )
     configures = True
     verbs: ClassVar = {
@@ -55,11 +65,16 @@ class Command(Noun):
         "list": ("Who has which role, by whom, and until when.", _list),
         "waiting": ("Roles that wait for a second person.", no_arguments),
         "matrix": ("What each role may do.", no_arguments),
+        "open": (
+            "Emergency access for two people, --as and --with: to suspend, revoke and appoint. Everybody is told.",
+            _open,
+        ),
+        "review": ("What the review of this quarter has decided, and what waits; begins one that is due.", _review),
     }
-    methods: ClassVar = {"list": "all"}
     reads: ClassVar = frozenset({"list", "waiting", "matrix"})
-    asks: ClassVar = {"give": Verb.APPOINT, "end": Verb.APPOINT}
-    two_steps: ClassVar = frozenset({"give", "end"})
+    asks: ClassVar = {"give": Verb.APPOINT, "end": Verb.APPOINT, "open": Verb.APPOINT, "review": Verb.APPOINT}
+    methods: ClassVar = {"list": "all", "open": "open_access"}
+    two_steps: ClassVar = frozenset({"give", "end", "review"})
 
     def give(self, options: dict[str, Any]) -> str:
         """Give a role."""
@@ -115,6 +130,45 @@ class Command(Noun):
         return [
             {"act": one.act, "by": named(one.by), "at": one.at, **_said(one.said, one.about)}
             for one in appointing.waiting(now=clock.now())
+        ]
+
+    def open_access(self, options: dict[str, Any]) -> str:
+        """Open emergency access for the two people who are named."""
+        _require_words(options)
+        first, second = same_human.of_actor(self.actor), person_by_login_name(options["second"])
+        if first is None or second is None or not second.account.is_active:
+            message = "Two people open it together: --as NAME --with NAME."
+            raise CommandError(message)
+        if not 1 <= options["hours"] <= opening.MOST_HOURS:
+            message = f"--hours is from 1 to {opening.MOST_HOURS}."
+            raise CommandError(message)
+        wanted = Opening(first=first, second=second, hours=options["hours"], because=options["because"])
+        made = opening.open_access(wanted, now=clock.now())
+        return (
+            f"open until {made.until:%Y-%m-%d %H:%M} UTC: both sign in, at {config().issuer}/console. All managers and "
+            f"auditors are told. Somebody else reviews it within a day, at {config().issuer}/console/reviews"
+        )
+
+    def review(self, options: dict[str, Any]) -> list[dict[str, Any]] | str:
+        """List the newest review, or begin one."""
+        if options["begin"] and reviewing.begin(now=clock.now()) is None:
+            message = "A review is open already, or nobody has a role. See: manage.py role review"
+            raise CommandError(message)
+        newest = RoleReview.objects.order_by("-opened_at").first()
+        if newest is None:
+            return "No review has begun. The worker begins one each quarter; or: manage.py role review --begin"
+        return [
+            {
+                "person": one.snapshot["login_name"],
+                "role": one.snapshot["role"],
+                "scope": " ".join(roles.parts_of(one.snapshot["scope"])).strip(),
+                "last_used": one.snapshot["last_used_at"],
+                "due": newest.due_at,
+                "decision": one.decision or "waits",
+                "decided_by": named(one.decided_by),
+                "because": one.because,
+            }
+            for one in newest.roles.order_by("id")
         ]
 
     def matrix(self, _options: dict[str, Any]) -> list[dict[str, Any]]:

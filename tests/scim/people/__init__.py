@@ -1,5 +1,6 @@
 """Records of sources and the people they are about.
 
+    test_opening            emergency access of two people, and the quarterly review of roles
     test_adopted_word       nothing that a source says reaches a person before its record is adopted; many endings
     test_cases              records that may be one person's are one case, however many pairs they make
     test_files              files as directories and spreadsheets write them, each with the rule that it breaks
