@@ -22,6 +22,7 @@
     wire           connections to checked addresses
     renamed        former names of operator files
     models         the tables
+    formats        the formats of dates in English
     postgresql     Django's backend for PostgreSQL, with a cheaper health check
     oidc           the OpenID provider
     login          logins and sessions

@@ -66,6 +66,7 @@ USE_I18N = True
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("es", "Español"), ("fr", "Français"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [PROJECT / "locale"]
+FORMAT_MODULE_PATH = "idp.formats"
 LANGUAGE_COOKIE_NAME = "ramet_language"
 APPEND_SLASH = False
 

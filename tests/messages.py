@@ -113,7 +113,7 @@ def main() -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("wb") as content:
             write_po(content, catalogue, width=0, omit_header=False, include_lineno=False, sort_output=True)
-        file.with_suffix(".mo").write_bytes(compiled(catalogue))
+        file.with_suffix(".mo").write_bytes(compiled(read(tongue)))
         missing = sum(1 for one in catalogue if one.id and not all_of(one.string))
         print(f"{tongue}: {len(catalogue)} texts, {missing} not translated")  # noqa: T201 - it is a command
 

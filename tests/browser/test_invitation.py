@@ -56,7 +56,7 @@ def test_invitation_creates_a_root_credential_and_a_session(
     desktop.press("I have kept them: continue")
     desktop.is_at(f"{served.url}/devices")
     desktop.reads("My devices")
-    expect(page.get_by_text("No device has grown from your account yet")).to_be_visible()
+    expect(page.get_by_text("You have not added a device.")).to_be_visible()
     desktop.look("devices-empty")
 
     stranger = arrive()

@@ -172,7 +172,7 @@ def test_different_number_is_rejected_and_binds_nothing(
     tablet.look("enrol-refused")
     assert tablet.private_key() is None
     desktop.page.goto(f"{served.url}/devices")
-    expect(desktop.page.get_by_text("No device has grown from your account yet")).to_be_visible()
+    expect(desktop.page.get_by_text("You have not added a device.")).to_be_visible()
 
 
 def test_mailed_link_revokes_the_device(

@@ -77,7 +77,7 @@ def test_certificate_is_issued_listed_and_notified(authority: dict[str, Any], wo
     assert row.evidence["phishing_resistant"] is True
     page = desktop.get(f"{ISSUER}/devices")
     assert "Laptop VPN" in page.html
-    assert "Certificate, grown from" in page.html
+    assert "Certificate, added from" in page.html
     got = desktop.get(f"{ISSUER}/devices/certificates/{row.id}/pem").html
     chain = x509.load_pem_x509_certificates(got.encode())
     assert chain[0] == held.certificate
