@@ -7,6 +7,7 @@
     passkey_login        chapter: a derived passkey
     card_login           chapter: a PIV card at AAL3
     certificate_login    chapter: a derived certificate
+    manager_day          chapter: a supervisor asks, a manager approves, the starter collects, an auditor verifies
     leaver               chapters: HR ends the person, and everything derived with them
     narration            print the journey and record its checks
     rendering            the credential tree and the events as tables

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from demo import card_login, card_office, certificate_login, joiner, leaver, passkey_login, phone
+from demo import card_login, card_office, certificate_login, joiner, leaver, manager_day, passkey_login, phone
 from demo.browser import Browser, UnexpectedPage
 from demo.context import Context
 from demo.mailbox import Mailbox
@@ -78,6 +78,7 @@ def _play(context: Context) -> None:
         passkey_login.play(context)
         card_login.play(context)
         certificate_login.play(context)
+        manager_day.play(context)
         leaver.things_in_flight(context)
         leaver.hr_ends(context)
         leaver.everyone_is_told(context)
