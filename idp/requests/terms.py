@@ -145,7 +145,7 @@ def asking(want: Wanted, subject: Person, asker: Person, role: str, origin: Orig
     needed = rules.approval_of(want.kind, want.label, want.aal)
     until = datetime.combine(want.until, time.max, tzinfo=UTC) if want.until else None
     fields: dict[str, Any] = {
-        "requested_by": f"person:{asker.id}",
+        "requested_by": f"{'operator' if origin.channel == 'command' else 'person'}:{asker.id}",
         "requester": asker.account,
         "role": role,
         "channel": origin.channel,

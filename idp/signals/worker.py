@@ -25,13 +25,14 @@ from idp import certificates
 from idp.keys import keyring, wrapper
 from idp.login import asking, probe
 from idp.models import Binding
-from idp.requests import notices, systems, ticks
+from idp.requests import batches, notices, systems, ticks
 from idp.signals import backchannel, files, mail, purging, tending, webhooks
 from idp.signals.outcomes import Delivered, DeliveryRefused, Failed, Outcome, record_outcome
 from idp.witness import operator_chain, standing, writing
 from idp.witness.standing import Standing
 from scim.access import requests
 from scim.feed import delivery
+from scim.models import RequestBatch
 from scim.people import brake, opening, refusals, reviewing
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def _dispatch(row: OutboxRow, *, now: datetime) -> Outcome | Letter:
         outbox.mark_delivered_up_to(outbox.LISTS, upto, now=now)
     elif row.kind == "fan_out":
         backchannel.fan_out(row, now=now)
+    elif row.kind == batches.BATCH:
+        _go_on_with_batch(row, now=now)
     elif row.kind == notices.MOVED:
         notices.tell_approvers(row, now=now)
     elif row.kind == asking.REQUEST:
@@ -161,6 +164,13 @@ def _dispatch(row: OutboxRow, *, now: datetime) -> Outcome | Letter:
     else:
         raise UnknownKind(row.kind)
     return Delivered()
+
+
+def _go_on_with_batch(row: OutboxRow, *, now: datetime) -> None:
+    """Work on some rows of an import, and let the next delivery go on with the rest."""
+    batch = RequestBatch.objects.filter(id=row.payload["batch"]).first()
+    if batch is not None and batches.work(batch, now=now):
+        batches.schedule(batch, now=now)
 
 
 def _record_outcome(row: OutboxRow, outcome: Outcome) -> None:

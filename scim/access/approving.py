@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from derived.rules.requests import Approval
 
 SELF, SYSTEM = "self", "system"
+_TERMINAL = "operator"
 LONGEST_DELEGATION = timedelta(days=30)
 
 
@@ -195,11 +196,15 @@ def _subject(row: Request) -> Person:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """A person's decision, of the terms with the hash `shown`."""
+    """A person's decision, of the terms with the hash `shown`.
+
+    at_terminal: by a command, which cannot prove who types it.
+    """
 
     approves: bool
     words: str
     shown: str
+    at_terminal: bool = False
 
 
 def decide(
@@ -223,9 +228,11 @@ def decide(
             raise Refused(Reason.NOT_AN_APPROVER)
         if reason := refusal(deciding, fresh, now=now):
             raise Refused(reason)
+        if decision.at_terminal and _was_at_terminal(fresh):
+            raise Refused(Reason.ILLEGAL_MOVE)
         terms, approval = present(fresh)
         made = requests.Deciding(
-            by=f"person:{deciding.id}",
+            by=f"{_TERMINAL if decision.at_terminal else 'person'}:{deciding.id}",
             role=found.role,
             approves=decision.approves,
             words=decision.words,
@@ -240,6 +247,12 @@ def decide(
     giver = seat(person, row, now=now)
     also = [person.account_id, *([giver.acting_for.account_id] if giver and giver.acting_for else [])]
     return requests.under_locks_of(row.id, work, also=tuple(also))
+
+
+def _was_at_terminal(row: Request) -> bool:
+    """True if the request, or an approval of it, came from a terminal: names that one shell types are one human."""
+    typed = row.decisions.filter(void_at__isnull=True, by__startswith=f"{_TERMINAL}:")
+    return row.requested_by.startswith(f"{_TERMINAL}:") or typed.exists()
 
 
 def ask(subject: Person, asker: Person, asking: Callable[[Person, str], Asking], *, now: datetime) -> Request:

@@ -21,6 +21,7 @@
     outbox        rows that wait for a receiver
     person        people and their accounts
     policy        the rules of issuance, in words
+    request       requests for credentials, imports, and systems that decide
     restore       accept a restored backup
     review        the yearly review of derived credentials, and orphans
     role          the roles of people
