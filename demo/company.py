@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from demo.browser import Browser, UnexpectedPage
-from demo.hr import HumanResources, user
+from demo.hr import ENTERPRISE, HumanResources, user
 from demo.person import Person
 from demo.relying_party import BACKCHANNEL, CALLBACK
 from demo.server import CommandFailed
@@ -31,12 +31,30 @@ SOURCE = "demo"
 _SOURCE_TERMS = ("--preset", "hr", "--precedence", "10", "--vouches-ial", "2")
 DOMAIN = "example.org"
 STAFF = (
-    ("alex.morgan", "Alex", "Morgan", "Field service"),
     ("sam.okafor", "Sam", "Okafor", "Field service"),
+    ("alex.morgan", "Alex", "Morgan", "Field service"),
     ("noor.haddad", "Noor", "Haddad", "Workshop"),
     ("kim.larsen", "Kim", "Larsen", "Workshop"),
     ("robin.weiss", "Robin", "Weiss", "Office"),
+    ("mona.reyes", "Mona", "Reyes", "Identity team"),
+    ("omar.khan", "Omar", "Khan", "Identity team"),
+    ("grace.lin", "Grace", "Lin", "Front desk"),
+    ("quinn.abara", "Quinn", "Abara", "Audit"),
 )
+SUPERVISORS = {"alex.morgan": "sam.okafor", "robin.weiss": "sam.okafor"}
+# In this order: once there are two managers, a role takes both of them.
+ROLES = (
+    ("quinn.abara", "auditor"),
+    ("grace.lin", "officer"),
+    ("mona.reyes", "manager"),
+    ("omar.khan", "manager"),
+)
+_RULES = """# Of the demo: a derived passkey takes an approval; the supervisor is asked before the manager.
+[derived_passkey.generic]
+approval = "one"
+approvers = ["supervisor", "manager"]
+"""
+WAITING = (("alex.morgan", "Route plans on the tablet"), ("kim.larsen", "Drawings in the workshop"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +116,28 @@ class Company:
         """
         scim = self._source()
         hr = HumanResources(self._http, base=scim["base"], token=scim["token"])
-        return {
-            "issuer": self._ramet.issuer,
-            "scim": scim,
-            "clients": [self._client(registration) for registration in wanted],
-            "people": [self._person(hr, number) for number in range(len(STAFF))],
-        }
+        clients = [self._client(registration) for registration in wanted]
+        people = [self._person(hr, number) for number in range(len(STAFF))]
+        self._organise()
+        return {"issuer": self._ramet.issuer, "scim": scim, "clients": clients, "people": people}
+
+    def _organise(self) -> None:
+        """Give roles, and leave something to decide for each of them."""
+        held = {(row["person"], row["role"]) for row in self._ramet.ask("role", "list")}
+        missing = [one for one in ROLES if one not in held]
+        if missing:
+            self._say("roles: two identity managers, an issuing officer, an auditor; Sam supervises Alex and Robin")
+        for name, role in missing:
+            self._ramet.manage("role", "give", name, role, "--because", "The people of the demo")
+        rules = self._ramet.var / "issuance.toml"
+        if not rules.exists():
+            rules.write_text(_RULES)
+        if missing:
+            for name, purpose in WAITING:
+                self._say(f"{name} asks for a passkey on a tablet; it waits for a decision")
+                wish = ("ask", name, "derived_passkey", "--form-factor", "tablet", "--purpose", purpose, "--as", name)
+                self._ramet.manage("request", *wish)
+            self._ramet.manage("role", "review")
 
     def _source(self) -> dict[str, str]:
         base = f"{self._ramet.issuer}/scim/v2"
@@ -167,6 +201,8 @@ class Company:
         body = user(
             username, names=(given, family), email=person.email, number=f"{2000 + number}", department=department
         )
+        if (above := SUPERVISORS.get(username)) and (found := hr.find(above)):
+            body[ENTERPRISE]["manager"] = {"value": found["id"]}
         self._join(hr, body)
         mail = self._mailbox.wait_for(person.email, link="/invitation/", after=letters, seconds=30)
         if mail is None:

@@ -173,15 +173,19 @@ def _start_app(stage: Stage, ramet: Ramet, client: dict[str, Any], *, host: str)
 def _show(stage: Stage, made: dict[str, Any], *, written: Path) -> None:
     say = stage.console.print
     people = Table(title="People to sign in as", title_justify="left", box=None, padding=(0, 3, 0, 0))
-    for name in ("user name", "password", "authenticator secret"):
-        people.add_column(name)
+    for name in ("user name", "role", "password", "authenticator secret"):
+        people.add_column(name, overflow="fold")
+    work = {"sam.okafor": "supervisor", **dict(company.ROLES)}
     for person in made["people"]:
-        people.add_row(person["username"], person["password"], person["totp_secret"])
+        name = person["username"]
+        people.add_row(name, work.get(name, ""), person["password"], person["totp_secret"])
     say()
     say(people)
     say("\nThe code of an authenticator:  python -m demo.authenticator SECRET   (a code is single-use)")
     say(f"\n[bold]Log in at the demo app[/]   {stage.app_url}")
     say(f"[bold]My devices[/]               {made['issuer']}/devices")
+    say(f"[bold]Decide for others[/]        {made['issuer']}/console   (a supervisor: /console/requests)")
+    say("   First add a passkey there, at My devices: deciding needs a sign-in that cannot be phished.")
     say(
         f"[bold]Try a certificate[/]        {made['issuer']}/devices/certificates/add   "
         "(its authority: /.well-known/est/cacerts)"

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, cast
+import json
+from typing import TYPE_CHECKING, Any, cast
 
+import httpx
 import pytest
 from django.core.management import call_command
 from rich.console import Console
 
-from demo import stage
+from demo import company, stage
+from demo.mailbox import Mailbox
 from demo.server import CommandFailed, Ramet
+from derived.models import Request
+from idp.config import config
+from idp.policies import issuance
+from scim.models import Role
 from tests.fixtures.world import ISSUER, http
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.fixtures.world import World
 
 pytestmark = pytest.mark.django_db
 
@@ -24,9 +33,14 @@ class InThisProcess:
 
     issuer = ISSUER
 
-    def __init__(self, *, fails: bool = False) -> None:
+    def __init__(self, *, fails: bool = False, var: Path | None = None) -> None:
+        self.var = var
         self.commands: list[tuple[str, ...]] = []
         self._fails = fails
+
+    def ask(self, *arguments: str) -> Any:
+        """As `Ramet.ask`."""
+        return json.loads(self.manage(*arguments, "--json"))
 
     def manage(self, *arguments: str) -> str:
         if self._fails:
@@ -61,3 +75,21 @@ def test_run_tells_a_step_before_it_begins(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed):
         stage._start_everything(demo, cast("Ramet", InThisProcess(fails=True)))
     assert told.getvalue().splitlines()[-1] == "The database is brought up to date …"
+
+
+def test_run_offers_people_with_roles_and_work_for_them(world: World) -> None:
+    """Two managers, an officer and an auditor; requests of a supervised person and of another; made once."""
+    for name, *_ in company.STAFF:
+        world.push(name)
+    ramet = InThisProcess(var=config().var)
+    made = company.Company(
+        cast("Ramet", ramet), httpx.Client(), mailbox=Mailbox(config().var), known={}, say=lambda _words: None
+    )
+    try:
+        for _ in range(2):
+            made._organise()
+        held = Role.objects.filter(ended_at=None).values_list("person__login_name", "role")
+        assert set(held) == set(company.ROLES)
+        assert Request.objects.filter(state="waiting").count() == len(company.WAITING)
+    finally:
+        issuance.path().unlink(missing_ok=True)
