@@ -1,4 +1,4 @@
-"""Guards of the console's pages: the matrix of roles, two factors, and a fresh login for each change.
+"""Guards of the console's pages: the matrix of roles, a phishing-resistant login at AAL2, a fresh one for each change.
 
 `allows(Verb…)` is the decorator of a page; `require` asks again about the person whom an act concerns.
 """
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from scim.access.roles import Answer, Verb
 
 P = ParamSpec("P")
-_TWO_FACTORS = "Deciding for other people needs a sign-in with two factors."
+_TWO_FACTORS = (
+    "Deciding for other people needs a passkey, a security key or a card, because a fake site cannot use those. If you "
+    "have none yet, sign in and add one in My account."
+)
 _STRONGEST = "A check in person needs a sign-in at the highest level (AAL3): with your card or security key."
 _FRESH = "Deciding for other people needs a sign-in in the last 20 minutes."
 
@@ -91,8 +94,8 @@ def _guarded(
         if not may_enter(person, request.method or "", _person(kwargs.get("person_id"))):
             return _nothing_here(request)
         login = login_of(session.event)
-        if login.aal < least:
-            needed = _TWO_FACTORS if least == AAL.AAL2 else _STRONGEST
+        if login.aal < least or not login.phishing_resistant:
+            needed = _TWO_FACTORS if login.aal >= least or least == AAL.AAL2 else _STRONGEST
             return fresh_login_needed(needed, next_path=back)
         if request.method == "POST" and clock.now() - login.at > MINT_FRESHNESS:
             return fresh_login_needed(_FRESH, next_path=back)

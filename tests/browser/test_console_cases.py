@@ -18,7 +18,7 @@ CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 def test_a_refused_leaver_and_one_case(served: ServedForBrowsers, arrive: Arrive) -> None:
     """Without scripts: the console says what is urgent, each page says why, and a click acts."""
     leaver, manager = served.employee("Lea", "Vermeer"), served.employee("Mira", "Janssen")
-    served.ramet.manage("person", "appoint", manager.username)
+    served.appoint(manager)
     served.ramet.manage("match", "by", "employeeNumber")
     for at in range(3):
         body = user(
@@ -28,8 +28,7 @@ def test_a_refused_leaver_and_one_case(served: ServedForBrowsers, arrive: Arrive
     assert served.hr.hire({"schemas": [CORE], "userName": leaver.username, "active": False, "salary": 1}).is_error
 
     desk = arrive(scripts=False)
-    desk.sign_in(manager, f"{served.url}/console")
-    desk.page.goto(f"{served.url}/console")
+    desk.enter_console(manager, served)
     expect(desk.page.get_by_text("still active.")).to_be_visible()
     expect(desk.page.get_by_role("link", name="Compare")).to_have_count(1)
     desk.look("console-urgent")

@@ -26,7 +26,7 @@ def disable(served: ServedForBrowsers, person: Person) -> None:
 def test_disabled_password_comes_back(served: ServedForBrowsers, arrive: Arrive) -> None:
     """Each page names what happened, and the next step; nothing typed is lost but the secrets."""
     person, manager = served.employee("Yrsa", "Falk"), served.employee("Zoe", "Brandt")
-    served.ramet.manage("person", "appoint", manager.username)
+    served.appoint(manager)
     signed = arrive(scripts=False)
     signed.sign_in(person, f"{served.url}/devices")
     disable(served, person)
@@ -51,7 +51,7 @@ def test_disabled_password_comes_back(served: ServedForBrowsers, arrive: Arrive)
     stranger.look("recover-from-outside-error")
 
     desk = arrive()
-    desk.sign_in(manager, f"{served.url}/console")
+    desk.enter_console(manager, served)
     desk.page.goto(f"{served.url}/console?person={person.username}")
     desk.page.get_by_role("link", name="Yrsa Falk").first.click()
     expect(desk.page.get_by_role("button", name="on again")).to_be_visible()

@@ -22,7 +22,7 @@ def test_locked_out_person_comes_back(served: ServedForBrowsers, arrive: Arrive)
     person = served.employee("Ilse", "Karg")
     managers = [served.employee("Nora", "Quist"), served.employee("Otto", "Veld")]
     for one in managers:
-        served.ramet.manage("person", "appoint", one.username)
+        served.appoint(one)
 
     stranger = arrive(scripts=False)
     stranger.page.goto(f"{served.url}/login")
@@ -48,7 +48,7 @@ def test_locked_out_person_comes_back(served: ServedForBrowsers, arrive: Arrive)
 
     desks = [arrive(), arrive()]
     for desk, manager in zip(desks, managers, strict=True):
-        desk.sign_in(manager, f"{served.url}/console")
+        desk.enter_console(manager, served)
     expect(desks[0].page.get_by_text("asked for help")).to_be_visible()
     _person_page(desks[0], served, "Ilse Karg")
     desks[0].page.get_by_text("Help this person back in").click()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Page
 
     from demo.person import Person
+    from tests.fixtures.served_for_browsers import ServedForBrowsers
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 _LOOKS: tuple[tuple[str, int, Literal["light", "dark"]], ...] = (
@@ -117,6 +118,13 @@ class Visitor:
         self.page.goto(url)
         self.give_password(person)
         self.give_code(person)
+
+    def enter_console(self, person: Person, served: ServedForBrowsers) -> None:
+        """Log in for the console, which asks for a passkey, as if with one."""
+        self.sign_in(person, f"{served.url}/console")
+        expect(self.page.get_by_text("Deciding for other people needs a passkey")).to_be_visible()
+        served.use_key(person)
+        self.page.goto(f"{served.url}/console")
 
     def give_passphrase(self, passphrase: str) -> None:
         """Fill in the page "Use this device"."""

@@ -31,7 +31,7 @@ from scim.people import directory
 from tests.fixtures.card_reader import PLACE, SECRET, Reader
 from tests.fixtures.certificate_authority import csr
 from tests.fixtures.proxy_hop import NAME, said
-from tests.fixtures.roles import appoint
+from tests.fixtures.roles import appoint, with_a_key
 from tests.fixtures.software_authenticator import SoftKey
 from tests.fixtures.world import CALLBACK, CORE, ISSUER, PATCH, http
 from tests.fuzz.valid_state import CSRF, PASSPHRASE, ValidState, fresh
@@ -1355,6 +1355,7 @@ def _managed(valid_state: ValidState) -> Person:
     assert found is not None
     if not roles.has(found, RoleName.MANAGER, now=clock.now()):
         appoint(valid_state.person.username, RoleName.MANAGER)
+    with_a_key(valid_state.person.username)
     victim = directory.person_by_login_name(valid_state.victim.username)
     return victim or found
 

@@ -22,8 +22,9 @@ from idp.keys import keyring
 from idp.models import ClientPolicy, RedressCase
 from idp.policies import site
 from scim.access import entitlements
-from scim.models import Person
+from scim.models import Person, RoleName
 from tests.fixtures.agreements import filled
+from tests.fixtures.roles import appoint
 from tests.fixtures.world import ISSUER, answer, userinfo
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def managers(world: World) -> tuple[Browser, Browser]:
     names = ("mona@example.org", "omar@example.org")
     desktops = [world.enrolled(name)[1] for name in names]
     for name in names:
-        call_command("person", "appoint", name, stdout=io.StringIO())
+        appoint(name, RoleName.MANAGER)
     return desktops[0], desktops[1]
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from django.core.management import call_command
 
 from derived import clock
 from derived.models import Account, AccountStatus, Credential
 from derived.rules.lifecycle import State
-from scim.models import ManagerStop, Person
+from scim.models import ManagerStop, Person, RoleName
 from scim.people import acting
-from tests.fixtures.roles import dismiss
+from tests.fixtures.roles import appoint, dismiss
 from tests.fixtures.world import ISSUER
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ def managers(world: World) -> tuple[Browser, Browser]:
     world.push(ALEX)
     desktops = [world.enrolled(name)[1] for name in (MONA, OMAR)]
     for name in (MONA, OMAR):
-        call_command("person", "appoint", name, stdout=io.StringIO())
+        appoint(name, RoleName.MANAGER)
     return desktops[0], desktops[1]
 
 

@@ -13,10 +13,11 @@ from django.core.management import call_command
 from demo.browser import Browser
 from derived import clock
 from derived.models import Credential, Event
+from idp.models import AuthenticationEvent
 from scim.access import entitlements, requests
-from scim.models import Match, MatchState, Person, Record
+from scim.models import Match, MatchState, Person, Record, RoleName
 from scim.people import cases, matching, provision, returns
-from tests.fixtures.roles import manager
+from tests.fixtures.roles import appoint, manager
 from tests.fixtures.scim_client import user
 from tests.fixtures.world import ISSUER, World, http
 
@@ -26,7 +27,7 @@ ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 def _manager(world: World) -> Browser:
     _, desktop = world.enrolled(MONA)
-    call_command("person", "appoint", MONA)
+    appoint(MONA, RoleName.MANAGER)
     return desktop
 
 
@@ -55,11 +56,25 @@ def test_console_admits_appointed_managers_only(world: World) -> None:
     assert desktop.get(f"{ISSUER}/console").status == 200
     call_command("person", "dismiss", MONA)
     assert desktop.get(f"{ISSUER}/console").status == 404
-    call_command("person", "appoint", MONA)
+    appoint(MONA, RoleName.MANAGER)
     world.deactivate(MONA)
     world.reactivate(MONA)
     again = world.enrolled(MONA)[1]
     assert again.get(f"{ISSUER}/console").status == 404
+
+
+def test_a_sign_in_that_can_be_phished_decides_nothing(world: World) -> None:
+    """A manager with a password and a code is asked for a passkey, for reading and for deciding; so is an owner."""
+    case, desktop = _case(world), _manager(world)
+    page = desktop.get(f"{ISSUER}/console/matches/{case.id}")
+    AuthenticationEvent.objects.update(phishing_resistant=False)
+    assert desktop.get(f"{ISSUER}/console").path == "/login"
+    asked = desktop.submit(page, page.forms()[-1], values={"decision": "apart"})
+    assert asked.path == "/login"
+    assert "a passkey, a security key or a card" in asked.words()
+    case.refresh_from_db()
+    assert case.state == MatchState.WAITING
+    assert desktop.get(f"{ISSUER}/access/review").path == "/login"
 
 
 def test_records_are_compared_joined_and_split(world: World) -> None:

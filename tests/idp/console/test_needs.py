@@ -16,7 +16,8 @@ from derived.errors import Reason
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
 from derived.models import Credential
-from scim.models import Person, Source
+from scim.models import Person, RoleName, Source
+from tests.fixtures.roles import appoint, with_a_key
 from tests.fixtures.world import ISSUER, World
 
 ALEX, MONA = "alex@example.org", "mona@example.org"
@@ -53,10 +54,11 @@ def test_access_review_is_due_yearly(world: World, capsys: pytest.CaptureFixture
         assert _run(capsys, "due", "--days", "90") == []
     person, mona = world.enrolled(MONA)
     with time_machine.travel(clock.now() + timedelta(days=570)):
-        call_command("person", "appoint", MONA)  # here, since nobody is a manager for longer than a year
+        appoint(MONA, RoleName.MANAGER)  # here, since nobody is a manager for longer than a year
         Credential.objects.update(expires_at=None)
         assert access_review.due(now=clock.now()).count() == 1
         mona = world.signed_in(person)
+        with_a_key(MONA)
         page = mona.get(f"{ISSUER}/console/needs")
         assert "Today’s rules would issue it" in page.html or "does not sign in at present" in page.html
         page = mona.submit(page, page.form_to(f"/console/needs/{_alex().id}"), values={"decision": "end"})

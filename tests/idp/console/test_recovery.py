@@ -15,7 +15,8 @@ from derived.changes import recovery
 from derived.errors import Reason
 from derived.models import Account, Credential, VouchedRecovery
 from derived.rules.lifecycle import LIVING, State
-from scim.models import Approval, Person
+from scim.models import Approval, Person, RoleName
+from tests.fixtures.roles import appoint
 from tests.fixtures.world import ISSUER, http
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def managers(world: World) -> tuple[Browser, Browser]:
     """Two identity managers, signed in."""
     desktops = [world.enrolled(name)[1] for name in (MONA, OMAR)]
     for name in (MONA, OMAR):
-        call_command("person", "appoint", name, stdout=io.StringIO())
+        appoint(name, RoleName.MANAGER)
     return desktops[0], desktops[1]
 
 

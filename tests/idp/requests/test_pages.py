@@ -12,6 +12,7 @@ from derived.models import Credential, OutboxRow, Request
 from derived.rules.kinds import POLICIES, Kind, Label, policy_of
 from derived.rules.requests import Approval
 from derived.rules.rulebook import ApprovalRules, KindRules, Rulebook
+from idp.models import AuthenticationEvent
 from scim.models import RoleName
 from tests.fixtures.certificate_authority import add
 from tests.fixtures.certificate_enrolment import confirm, enroll, order
@@ -85,6 +86,7 @@ def test_password_alone_does_not_decide(world: World) -> None:
     """An approver signs in with something that a fake site cannot steal."""
     _, desktop = world.enrolled(MONA)
     appoint(MONA, RoleName.MANAGER)
+    AuthenticationEvent.objects.update(phishing_resistant=False)
     world.push(ALEX)
     row = ask(ALEX)
     page = desktop.get(f"{ISSUER}/console/requests/{row.id}")

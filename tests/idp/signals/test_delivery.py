@@ -29,8 +29,9 @@ from derived.models import Account, OutboxRow
 from idp.config import Config
 from idp.models import ClientPolicy
 from idp.signals import backchannel, worker
-from scim.models import Person
+from scim.models import Person, RoleName
 from tests.fixtures.client_registration import GOOD, initial, send
+from tests.fixtures.roles import appoint
 from tests.fixtures.world import ISSUER
 
 if TYPE_CHECKING:
@@ -440,7 +441,7 @@ def test_managers_see_what_waits_and_try_it_again(world: World) -> None:
     """The console lists the row with its reason; a POST makes it due."""
     row = _one_parked(world)
     _, desktop = world.enrolled("mona@example.org")
-    call_command("person", "appoint", "mona@example.org", stdout=io.StringIO())
+    appoint("mona@example.org", RoleName.MANAGER)
     page = desktop.get(f"{ISSUER}/console/deliveries")
     assert "it answered 410" in page.words()
     assert ALEX in page.words()

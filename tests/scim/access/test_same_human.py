@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from django.core.management import call_command
 
 from derived import clock
 from derived.errors import Refused
@@ -111,7 +109,7 @@ def test_no_second_record_approves_access(world: World) -> None:
     rule = entitlements.add_rule(
         world.app().client_id, "everyone", entitlement="travel", by_request=True, now=clock.now()
     )
-    call_command("person", "appoint", MONA, stdout=io.StringIO())
+    appoint(MONA, RoleName.MANAGER)
     access = requests.request_access(_person(ALEX), rule, purpose="trips", now=clock.now(), actor="t")
     _match(MatchState.WAITING)
     with pytest.raises(Refused, match="illegal_move"):
@@ -142,7 +140,7 @@ def test_a_manager_may_stop_and_not_favour_another_record(world: World) -> None:
     """A manager can suspend a record that shares something with them, and not resume it."""
     _take(world, "replaced address")
     mona = world.enrolled(MONA)[1]
-    call_command("person", "appoint", MONA, stdout=io.StringIO())
+    appoint(MONA, RoleName.MANAGER)
     page = mona.get(f"{ISSUER}/console/people/{_person(ALEX).id}")
     form = next(one for one in page.forms() if "suspend" in one.buttons.get("act", []))
     assert "Suspended" in mona.submit(page, form, values={"act": "suspend", "because": "a test"}).words()

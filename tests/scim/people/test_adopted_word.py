@@ -18,10 +18,10 @@ from derived.errors import Refused
 from derived.ledger import audit
 from derived.models import AccountStatus, Credential
 from scim.access import belonging, entitlements
-from scim.models import Person, Record, Source
+from scim.models import Person, Record, RoleName, Source
 from scim.people import brake, candidates, held, matching, provision, returns
 from scim.protocol import trust
-from tests.fixtures.roles import manager
+from tests.fixtures.roles import appoint, manager
 from tests.fixtures.scim_client import ASSURANCE, ENTERPRISE, GROUP, Scim, user
 from tests.fixtures.world import ISSUER
 
@@ -259,7 +259,7 @@ def test_a_rule_takes_no_joiner_into_another_sources_account(world: World, alex:
 
 def test_managers_hear_of_a_joiner_whose_record_waits(world: World, alex: Browser, second: Scim) -> None:
     """Another source has pushed the number first: HR's record waits for its adoption, and every manager gets a mail."""
-    call_command("person", "appoint", ALEX, stdout=io.StringIO())
+    appoint(ALEX, RoleName.MANAGER)
     second.create("squatter", **_numbered("88"))
     world.push("kim@example.org", **_numbered("88"))
     assert ALEX in {one.to[0] for one in world.mails(subject="waits for a decision")}
@@ -457,7 +457,7 @@ def test_an_ending_that_a_rule_carries_is_braked(world: World, alex: Browser, se
 def test_a_manager_lets_held_people_end_in_the_console(world: World, alex: Browser) -> None:
     """The console names the source and the people; one decision for all; managers were mailed once."""
     mona = world.enrolled("mona@example.org")[1]
-    call_command("person", "appoint", "mona@example.org", stdout=io.StringIO())
+    appoint("mona@example.org", RoleName.MANAGER)
     ids, hr = _many(world, 3), Scim(world.token)
     Source.objects.update(brake_count=0, brake_percent=0)
     for one in ids:

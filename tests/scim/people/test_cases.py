@@ -10,10 +10,10 @@ import pytest
 from django.core.management import call_command
 
 from derived import clock
-from scim.models import Match, MatchState, Record, Source
+from scim.models import Match, MatchState, Record, RoleName, Source
 from scim.people import cases, matching
 from scim.protocol import trust
-from tests.fixtures.roles import manager
+from tests.fixtures.roles import appoint, manager
 from tests.fixtures.scim_client import ENTERPRISE, Scim, user
 from tests.fixtures.scim_records import _number, _record
 from tests.fixtures.world import ISSUER
@@ -108,7 +108,7 @@ def test_other_numbers_are_other_cases(connect: Callable[..., Scim]) -> None:
 def test_the_console_shows_one_case(world: World) -> None:
     """One entry, all records side by side, one decision; or one about two of them."""
     mona = world.enrolled("mona@example.org")[1]
-    call_command("person", "appoint", "mona@example.org", stdout=io.StringIO())
+    appoint("mona@example.org", RoleName.MANAGER)
     hr = Scim(world.token)
     made = _several([hr, hr, hr])
     page = mona.get(f"{ISSUER}/console")

@@ -19,7 +19,7 @@ from scim.access.roles import Verb
 from scim.models import EmergencyAccess, Person, ReviewedRole, Role, RoleName
 from scim.people import appointing, opening, reviewing
 from scim.people.appointing import Wish
-from tests.fixtures.roles import appoint
+from tests.fixtures.roles import appoint, with_a_key
 from tests.fixtures.world import ISSUER, World
 
 ALEX, MONA, OMAR, KIM = (f"{name}@example.org" for name in ("alex", "mona", "omar", "kim"))
@@ -52,6 +52,7 @@ def test_emergency_stops_and_issues_nothing(world: World) -> None:
         world.push(name)
     desktop = world.enrolled(MONA)[1]
     _open()
+    with_a_key(MONA)
     mona, alex, now = _person(MONA), _person(), clock.now()
     allowed = {verb for verb in Verb if roles.may(mona, verb, about=alex, now=now)}
     assert allowed == {Verb.SUSPEND, Verb.REVOKE, Verb.APPOINT, Verb.SEE}
@@ -77,7 +78,9 @@ def test_emergency_ends_with_its_hours(world: World) -> None:
     assert _told("emergency.opened") == {ALEX, KIM, MONA, OMAR}
     for row in OutboxRow.objects.filter(kind="emergency.opened"):
         mail.deliver(row, now=clock.now())
-    assert world.signed_in(person).get(f"{ISSUER}/console").status == 200
+    desktop = world.signed_in(person)
+    with_a_key(MONA)
+    assert desktop.get(f"{ISSUER}/console").status == 200
     with time_machine.travel(clock.now() + timedelta(hours=4, seconds=1)):
         late = world.signed_in(person)
         assert late.get(f"{ISSUER}/console").status == 404

@@ -15,9 +15,10 @@ from django.core.management import CommandError, call_command
 from derived import clock
 from derived.models import AccountStatus, OutboxRow
 from idp.signals import worker
-from scim.models import RefusedPush, Source
+from scim.models import RefusedPush, RoleName, Source
 from scim.people import refusals
 from scim.protocol import trust
+from tests.fixtures.roles import appoint
 from tests.fixtures.scim_client import CORE, ENTERPRISE, PATCH, Scim, user
 from tests.fixtures.scim_records import _record
 from tests.fixtures.world import ISSUER
@@ -81,7 +82,7 @@ def _in_bulk(scim: Scim, operation: dict[str, Any]) -> str:
 def mona(world: World) -> Browser:
     """A signed-in identity manager."""
     desktop = world.enrolled(MONA)[1]
-    call_command("person", "appoint", MONA, stdout=io.StringIO())
+    appoint(MONA, RoleName.MANAGER)
     return desktop
 
 

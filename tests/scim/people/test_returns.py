@@ -13,8 +13,9 @@ from django.core.management import CommandError, call_command
 from derived import clock
 from derived.errors import Refused
 from derived.models import AccountStatus, OutboxRow
-from scim.models import Source
+from scim.models import RoleName, Source
 from scim.people import disabling, matching, returns
+from tests.fixtures.roles import appoint
 from tests.fixtures.scim_client import ASSURANCE, CORE, Scim, user
 from tests.fixtures.scim_records import _number, _record
 from tests.fixtures.world import ISSUER
@@ -107,7 +108,7 @@ def test_a_return_that_waits_after_the_fact(world: World) -> None:
 def test_managers_are_mailed_once(world: World) -> None:
     """With a link to the person's page; a source that goes to and fro mails once a day."""
     world.enrolled("mona@example.org")
-    call_command("person", "appoint", "mona@example.org", stdout=io.StringIO())
+    appoint("mona@example.org", RoleName.MANAGER)
     hr = Scim(world.token)
     world.push("alex@example.org")
     record_id = hr("GET", '/Users?filter=userName eq "alex@example.org"')[1]["Resources"][0]["id"]
