@@ -103,6 +103,11 @@ class Reason(StrEnum):
     UPSTREAM_CAPPED = "upstream_capped"
     MODEL_NOT_TRUSTED = "model_not_trusted"
     JOINED_TO_ANOTHER = "joined_to_another"
+    DECEASED = "deceased"
+    HOME_AGENCY_CHANGED = "home_agency_changed"
+    UNUSED = "unused"
+    REVIEW_OVERDUE = "review_overdue"
+    SUSPENDED_BY_PERSON = "suspended_by_person"
 
     # Reasons why no decision is possible.
     NO_AUTHORITY = "no_authority"

@@ -281,6 +281,11 @@ def error_response(reason: Reason) -> ErrorResponse:  # noqa: C901, PLR0912, PLR
             | Reason.IDENTITY_LOWERED
             | Reason.NAME_CHANGED
             | Reason.JOINED_TO_ANOTHER
+            | Reason.DECEASED
+            | Reason.HOME_AGENCY_CHANGED
+            | Reason.UNUSED
+            | Reason.REVIEW_OVERDUE
+            | Reason.SUSPENDED_BY_PERSON
             | Reason.NEVER_RELEASED
             | Reason.ON_HOLD_TOO_LONG
         ):
@@ -327,5 +332,9 @@ ENDINGS: dict[str, str] = {
     Reason.IDENTITY_LOWERED: "it says of your identity what nobody vouches for any more; you can add another one",
     Reason.NAME_CHANGED: "it showed a name that is no longer yours; you can add it again with the new one",
     Reason.JOINED_TO_ANOTHER: "your two accounts here became one; sign in with the other",
+    Reason.HOME_AGENCY_CHANGED: "another agency is your home agency now; ask it for a new one",
+    Reason.UNUSED: "it was not used for a long time",
+    Reason.REVIEW_OVERDUE: "nobody confirmed in time that you still need it",
+    Reason.SUSPENDED_BY_PERSON: "it was suspended on the My devices page",
     Reason.UPSTREAM_CAPPED: "the provider behind it is trusted less than before, or no more",
 }

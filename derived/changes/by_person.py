@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from derived.changes import issue, review_after_loss, revoke
+from derived.changes import issue, review_after_loss, revoke, suspend
 from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox, status
 from derived.models import Credential
 from derived.rules.eligibility import refusal_to_change
+from derived.rules.lifecycle import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,6 +125,42 @@ def report_loss(
     revoke.tree(row, account=account, because=Reason.COMPROMISED, since=used_since, now=now, actor=actor)
     since = min(used_since, now - review_after_loss.LOOK_BACK)
     return review_after_loss.mark(account, row, because=Reason.COMPROMISED, now=now, actor=actor, since=since)
+
+
+def suspend_own(account: Account, credential_id: UUID, *, now: datetime, actor: str) -> None:
+    """Suspend an own credential, such as a phone that is probably at home; any login of the person may do it (MT-8).
+
+    Raises: Refused(CREDENTIAL_NOT_LIVE); Refused(ILLEGAL_MOVE) unless it is active.
+    """
+    row = require_living(account, credential_id)
+    if not suspend.credential(account, row, because=Reason.SUSPENDED_BY_PERSON, now=now, actor=actor):
+        raise Refused(Reason.ILLEGAL_MOVE)
+
+
+def may_lift_own(account: Account, row: Credential) -> bool:
+    """True if the person suspended this credential themselves, and nobody else stopped it since (LC-2, LC-3)."""
+    last = account.events.filter(kind="credential.suspended", credential=row).order_by("-seq").first()
+    return (
+        account.is_active
+        and row.state == State.SUSPENDED
+        and last is not None
+        and last.body.get("because") == Reason.SUSPENDED_BY_PERSON.value
+    )
+
+
+def lift_own(account: Account, credential_id: UUID, *, login: Authentication, now: datetime, actor: str) -> None:
+    """Lift an own suspension, in a fresh login by another credential that is as strong (63B-4 §4.3).
+
+    Never after a freeze, nor after the stop of a manager or of the worker.
+    Raises: Refused(CREDENTIAL_NOT_LIVE); Refused(ILLEGAL_MOVE); Refused with the reason of eligibility; of
+    `suspend.lift`.
+    """
+    row = require_living(account, credential_id)
+    if not may_lift_own(account, row) or login.by == str(row.id):
+        raise Refused(Reason.ILLEGAL_MOVE)
+    if reason := refusal_to_change(login, affected=status.level(row), now=now):
+        raise Refused(reason)
+    suspend.lift(account, row, now=now, actor=actor)
 
 
 def record_disabled(account: Account, row: Credential, *, now: datetime, actor: str) -> bool:

@@ -79,6 +79,22 @@ def name_changed(account: Account, *, now: datetime, actor: str) -> int:
     return changed
 
 
+def labelled_piv(account: Account) -> list[Credential]:
+    """The living credentials with the label *derived PIV*."""
+    return list(_derived(account).filter(label=Label.DERIVED_PIV))
+
+
+def home_agency_changed(account: Account, *, now: datetime, actor: str) -> int:
+    """End the *derived PIV* credentials of somebody whose home agency is another now (EL-3, IV-1, LC-5).
+
+    Only the home agency issues that label. Generic ones stay. Returns the number of ended credentials.
+    """
+    return sum(
+        revoke.credential(row, account=account, because=Reason.HOME_AGENCY_CHANGED, now=now, actor=actor)
+        for row in labelled_piv(account)
+    )
+
+
 def _outranked(account: Account, ial: int) -> list[Credential]:
     """The certificates whose policy asserts more than this identity assurance level."""
     if ial >= IAL.IAL3:

@@ -71,6 +71,11 @@ def marked() -> QuerySet[Credential]:
     return rows.annotate(looked_at=Subquery(newest)).filter(looked_at=_PUT_UP)
 
 
+def was_marked(row: Credential, *, because: Reason) -> bool:
+    """True if a credential was put up for review for this reason before, whatever came of it."""
+    return Event.objects.filter(credential=row, kind=_PUT_UP, body__because=because.value).exists()
+
+
 def record_reviewed(account: Account, row: Credential, *, now: datetime, actor: str) -> None:
     """Record a review that keeps the credential.
 

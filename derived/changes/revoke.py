@@ -97,6 +97,11 @@ def terminated_because(account: Account) -> str | None:
     return None if last is None else str(last.body.get("because"))
 
 
+def is_deceased(account: Account) -> bool:
+    """True if the account has ended because its person died: no mail goes to it (LC-6)."""
+    return account.status == AccountStatus.TERMINATED and terminated_because(account) == Reason.DECEASED.value
+
+
 def everything(account: Account, *, because: Reason, now: datetime, actor: str) -> int:
     """End the account and every credential of it, roots too (promise 4, IV-1); returns the number of living ones.
 
@@ -114,7 +119,8 @@ def everything(account: Account, *, because: Reason, now: datetime, actor: str) 
     body = {"because": because.value, "credentials": ended, "epoch": account.epoch}
     audit.record(account, "account.terminated", now=now, actor=actor, body=body)
     payload = {"because": because.value}
-    outbox.enqueue(kind="account.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
+    if because != Reason.DECEASED:  # nobody writes to the dead, and their relatives read their mail
+        outbox.enqueue(kind="account.ended", receiver=f"mail:{account.id}", account=account, payload=payload, now=now)
     outbox.fan_out(account, payload, now=now)
     outbox.crl_change(account, now=now)
     return ended

@@ -26,6 +26,22 @@ def suspend(account: Account, *, now: datetime, actor: str) -> None:
     outbox.fan_out(account, {"because": "suspended"}, now=now)
 
 
+def unused(account: Account, *, days: int, now: datetime) -> None:
+    """Suspend an account that nobody used for so many days, and notify its person (AC-2(3), LC-7).
+
+    Raises: Refused(ILLEGAL_MOVE) unless it is active.
+    """
+    if account.status != AccountStatus.ACTIVE:
+        raise Refused(Reason.ILLEGAL_MOVE)
+    account.status = AccountStatus.SUSPENDED
+    account.save(update_fields=["status"])
+    body = {"because": Reason.UNUSED.value, "days": days}
+    audit.record(account, "account.suspended", now=now, actor="worker", body=body)
+    outbox.enqueue(kind="account.unused", receiver=f"mail:{account.id}", account=account, payload=body, now=now)
+    outbox.fan_out(account, body, now=now)
+    outbox.crl_change(account, now=now)
+
+
 def freeze(account: Account, *, now: datetime, actor: str) -> bool:
     """Suspend the person's own account by a link in a notice; only a manager resumes it (IV-7, MT-7, ruling 4).
 
@@ -74,7 +90,8 @@ def credential(account: Account, row: Credential, *, because: Reason, now: datet
     rows = Credential.objects.filter(id=row.id, account=account)
     held = rows.filter(state=State.SUSPENDED, end_reason=Reason.NAME_CHANGED)
     is_held = because != Reason.NAME_CHANGED and bool(held.update(end_reason=because.value))
-    if not is_held and not rows.filter(state=State.ACTIVE).update(state=State.SUSPENDED):
+    was_active = not is_held and bool(rows.filter(state=State.ACTIVE).update(state=State.SUSPENDED))
+    if not is_held and not was_active and not _takes_over(account, row, because):
         return False
     payload = {"credential": str(row.id), "because": because.value}
     body = {"credential_kind": row.kind, "because": because.value, **({_HELD: True} if is_held else {})}
@@ -85,6 +102,16 @@ def credential(account: Account, row: Credential, *, because: Reason, now: datet
     outbox.fan_out(account, payload, now=now)
     outbox.crl_change(account, now=now)
     return True
+
+
+def _takes_over(account: Account, row: Credential, because: Reason) -> bool:
+    """True if the person had suspended this credential, and somebody else stops it now: they cannot lift that alone."""
+    if because == Reason.SUSPENDED_BY_PERSON:
+        return False
+    rows = account.events.filter(kind="credential.suspended", credential=row).order_by("-seq")
+    last = rows.values_list("body__because", flat=True).first()
+    is_suspended = Credential.objects.filter(id=row.id, account=account, state=State.SUSPENDED).exists()
+    return is_suspended and last == Reason.SUSPENDED_BY_PERSON.value
 
 
 def lift(account: Account, row: Credential, *, now: datetime, actor: str) -> None:

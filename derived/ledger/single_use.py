@@ -11,9 +11,12 @@ from derived.ledger.prepared_sql import field_of, options, statement_cursor, tab
 from derived.models import Spent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from django.db.models import Model, QuerySet
+
+_TOGETHER = 500  # names in one statement
 
 
 def claim_once(rows: QuerySet[Model], *, now: datetime) -> bool:
@@ -44,16 +47,30 @@ def claim_key(model: type[Model], key: object, *, now: datetime, **then: object)
         return bool(cursor.rowcount == 1)
 
 
+def name_of(kind: str, *parts: str) -> str:
+    """The key of a value that is spent: a hash over length-prefixed parts."""
+    digest = hashlib.sha256()
+    for part in (kind, *parts):
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(4, "big") + raw)
+    return digest.hexdigest()
+
+
+def spent_of(names: Iterable[str]) -> set[str]:
+    """Those of some names (`name_of`) that are spent, for callers with many candidates; `spend` decides."""
+    wanted, found = list(names), set[str]()
+    for start in range(0, len(wanted), _TOGETHER):
+        rows = Spent.objects.filter(key__in=wanted[start : start + _TOGETHER])
+        found.update(rows.values_list("key", flat=True))
+    return found
+
+
 def spend(kind: str, *parts: str, expires_at: datetime) -> bool:
     """Record a value as seen; True for the first caller only.
 
     The key is a hash over length-prefixed parts, so no two kinds or values collide (P14, P49, P65).
     expires_at: until when the value could be presented again; the row is kept until then.
     """
-    digest = hashlib.sha256()
-    for part in (kind, *parts):
-        raw = part.encode()
-        digest.update(len(raw).to_bytes(4, "big") + raw)
     seen, until = field_of(Spent), field_of(Spent, "expires_at")
     text = (
         f"INSERT INTO {table_of(Spent)} ({seen.column}, {until.column})"  # noqa: S608 - names of the models
@@ -61,5 +78,5 @@ def spend(kind: str, *parts: str, expires_at: datetime) -> bool:
     )
     with statement_cursor() as cursor:
         # A second insert waits until the first transaction ends, on both databases, and then changes no row.
-        cursor.execute(text, [digest.hexdigest(), until.get_db_prep_value(expires_at, connection)])
+        cursor.execute(text, [name_of(kind, *parts), until.get_db_prep_value(expires_at, connection)])
         return bool(cursor.rowcount == 1)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _AGREEMENTS: Final = ("optional", "required")
+_IMPACTS: Final = ("low", "moderate", "high")
 LANGUAGES: Final = ("en", "es", "fr", "zh-hans")
 _LONGEST: Final = {"name": 60, "contact": 120, "banner": 200, "mail_footer": 300}
 _MOST_LOGO = 200_000
@@ -48,6 +49,7 @@ class Site:
     organisation, on every page and mail, or "". contact: whom people ask, or "". help, privacy: https URLs, or "".
     banner: a line above every page, or "". mail_footer: a line below every mail, or "". palette: the colours of the
     light and the dark pages; None for the built-in ones. languages: those that are offered, the first one by default.
+    impact: the impact level of the system (FIPS 199): low, moderate or high.
     """
 
     agreements: str = "optional"
@@ -60,6 +62,12 @@ class Site:
     logo: Logo | None = None
     palette: colours.Palette | None = None
     languages: tuple[str, ...] = LANGUAGES
+    impact: str = "moderate"
+
+    @property
+    def unused_days(self) -> int:
+        """The days without use after which an account is suspended (SP 800-53r5 AC-2(3), FedRAMP)."""
+        return 35 if self.impact == "high" else 90
 
 
 _STRICTEST: Final = Site(agreements="required")
@@ -109,6 +117,13 @@ def _read(file: Path, _changed: int, _size: int) -> Site:
     return site
 
 
+def _impact(name: str, value: object) -> str:
+    if value not in _IMPACTS:
+        message = f"{name} is one of {', '.join(_IMPACTS)}"
+        raise ValueError(message)
+    return str(value)
+
+
 def _agreements(name: str, value: object) -> str:
     if value not in _AGREEMENTS:
         message = f"{name} is one of {', '.join(_AGREEMENTS)}"
@@ -155,6 +170,7 @@ def _logo(folder: Path, value: object) -> Logo:
 
 _READERS: Final[dict[str, Callable[[str, object], Any]]] = {
     "agreements": _agreements,
+    "impact": _impact,
     "name": _line,
     "contact": _line,
     "banner": _line,

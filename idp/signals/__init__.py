@@ -9,6 +9,7 @@
     feed          signed SCIM events, polled by receivers
     files         the published lists and certificates as files
     tending       reviews and endings of certificates
+    care          reminders before an expiry, unused accounts, reviews that nobody decided on
     purging       deletion of expired rows
 
 May import `idp.oidc`, `idp.clients`, `idp.models`, `scim` and packages below them.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.mail import get_connection
 from django.template.loader import render_to_string
 
+from derived.changes import revoke
 from derived.changes.issue import GivenBy
 from derived.errors import Reason
 from derived.ledger import outbox, status
@@ -47,7 +48,7 @@ KINDS = (
     "profile_changed", "access.changed", "mail.refused", "brake.held", "push.refused", "adoption.waits",
     "return.waits", "account.recovery", "recovery.codes", "pass.issued", "help.asked", "role.changed",
     "role.review", "emergency.opened", "redress.opened", "redress.answered",
-    "request.changed", "request.decide",
+    "request.changed", "request.decide", "credential.expiring", "account.unused",
 )  # fmt: skip
 _BOUND_BY = {
     "invitation": "through the invitation to your account",
@@ -89,6 +90,10 @@ _SUSPENDED = {
         "My devices, Correct the name"
     ),
     "upstream_capped": "it rests on a sign-in at another provider that is trusted less than before",
+    "review_overdue": "nobody confirmed in time that you still need it",
+    "suspended_by_person": (
+        "it was suspended on the My devices page. Its holder can lift that there, signed in another way"
+    ),
     "upstream_disabled": "it rests on a sign-in at another provider that is switched off",
 }
 # Endings by the person, or by an intruder in their place, so the notice can freeze the account.
@@ -130,7 +135,7 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
     """
     account = row.account
     person: Person | None = getattr(account, "person", None) if account else None
-    if account is None or person is None:
+    if account is None or person is None or revoke.is_deceased(account):
         return
     if row.kind in {"invite", "recovery.codes"}:
         (_invite if row.kind == "invite" else _codes)(row, account, person, now=now)
@@ -152,7 +157,7 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
         case "mail.refused" | "help.asked" | "redress.opened" | "redress.answered":
             template, values = row.kind.replace(".", "_"), _of_another(row)
         case _:
-            template, values = _notice(row, credential, now=now)
+            template, values = _own(row, credential, now=now)
     if template:
         _send(row, template, {**values, "display_name": person.display_name()}, _addresses(row, person))
 
@@ -234,6 +239,21 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
             return row.kind.replace(".", "_"), _of_role(row)
         case _:
             return "", {}
+
+
+def _own(row: OutboxRow, credential: Credential | None, *, now: datetime) -> tuple[str, dict[str, Any]]:
+    """A notice to a person about their own account: of what the time brought, or of a change."""
+    if row.kind == "account.unused":
+        when = row.created_at.strftime("%-d %B %Y, %H:%M UTC")
+        return "account_unused", {"when": when, "days": row.payload.get("days")}
+    if row.kind == "credential.expiring" and credential is not None and credential.expires_at is not None:
+        return "credential_expiring", {
+            "credential_name": credential.name,
+            "expires": credential.expires_at.strftime("%-d %B %Y, %H:%M UTC"),
+            "days": max(1, -(-(credential.expires_at - now) // _ONCE_A)),
+            "link": f"{config().issuer}/devices",
+        }
+    return _notice(row, credential, now=now)
 
 
 def _of_new(row: OutboxRow, credential: Credential, *, now: datetime) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.db.models import Q
+
 from derived.authority import lists
 from derived.changes import renew, review_after_loss, revoke
 from derived.errors import Reason, Refused, Unavailable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 NEVER_RELEASED_AFTER = timedelta(minutes=15)
 LONGEST_HOLD = timedelta(days=30)  # MT-8
 RECHECKED_AFTER, GIVEN_UP_AFTER = timedelta(days=7), timedelta(days=14)  # X-10
+RECHECKED_EVERY = timedelta(days=1)
 _AT_ONCE = 50
 
 
@@ -75,9 +78,12 @@ def _long_held(*, now: datetime) -> list[IssuedCertificate]:
 
 
 def _recheck(*, now: datetime) -> None:
-    """Check the parent card a week after issuance (X-10); a fault puts the certificate up for review (trap 2)."""
+    """Check the parent card a week after issuance, then daily (X-10, LC-4).
+
+    A fault puts the certificate up for review (trap 2), once: a manager who keeps it has decided.
+    """
     due = IssuedCertificate.objects.select_related("credential__account", "credential__root").filter(
-        rechecked_at__isnull=True,
+        Q(rechecked_at__isnull=True) | Q(rechecked_at__lt=now - RECHECKED_EVERY),
         released_at__lt=now - RECHECKED_AFTER,
         credential__state__in=LIVING,
         credential__root__kind=Kind.PIV_CARD,
@@ -113,7 +119,9 @@ def _fault_of_parent(row: IssuedCertificate, *, now: datetime) -> Reason | None:
 
 def _record_for_review(row: IssuedCertificate, *, now: datetime) -> None:
     def work(account: Account) -> None:
-        if row.credential.root is not None:
+        if row.credential.root is not None and not review_after_loss.was_marked(
+            row.credential, because=Reason.CERTIFICATE_REVOKED
+        ):
             review_after_loss.mark(
                 account,
                 row.credential.root,

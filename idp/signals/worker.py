@@ -26,7 +26,7 @@ from idp.keys import keyring, wrapper
 from idp.login import asking, probe
 from idp.models import Binding
 from idp.requests import batches, notices, systems, ticks
-from idp.signals import backchannel, files, mail, purging, tending, webhooks
+from idp.signals import backchannel, care, files, mail, purging, tending, webhooks
 from idp.signals.outcomes import Delivered, DeliveryRefused, Failed, Outcome, record_outcome
 from idp.witness import operator_chain, standing, writing
 from idp.witness.standing import Standing
@@ -193,6 +193,9 @@ def housekeeping(*, now: datetime) -> None:
     for part in (
         purging.purge,
         tending.review_certificates,
+        care.remind,
+        care.suspend_unused,
+        care.lapse_reviews,
         ticks.tick,
         opening.remind,
         reviewing.tick,

@@ -18,6 +18,7 @@ from scim.access import requests
 from scim.feed import writing as feed
 from scim.people import brake
 from scim.protocol import aggregate, trust
+from scim.protocol.assurance import ASSURANCE_URN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from scim.protocol.aggregate import GuardedAttributes, Profile
     from scim.protocol.schema import Resource
 
-_BY_SOURCE = frozenset({Reason.DEACTIVATED_BY_SOURCE.value, Reason.DELETED_BY_SOURCE.value})
+_BY_SOURCE = frozenset({Reason.DEACTIVATED_BY_SOURCE.value, Reason.DELETED_BY_SOURCE.value, Reason.DECEASED.value})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,7 @@ class Change(StrEnum):
     ENDED = "ended"
     LEVEL_FELL = "level fell"
     INELIGIBLE = "ineligible"
+    HOME_MOVED = "home moved"
     RENAMED = "renamed"
     RETURNED = "returned"
     MOVED = "moved"
@@ -77,7 +79,7 @@ class Change(StrEnum):
 
 
 # The changes that end something for good, which the brake holds.
-_BRAKED = frozenset({Change.ENDED, Change.LEVEL_FELL, Change.INELIGIBLE})
+_BRAKED = frozenset({Change.ENDED, Change.LEVEL_FELL, Change.INELIGIBLE, Change.HOME_MOVED})
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,8 @@ def changes(before: MergedState, after: MergedState, *, is_new: bool = False) ->
         found.add(Change.CLEARED)
     if is_new or Change.RETURNED in found or _address(before) != _address(after):
         found.add(Change.INVITED)
-    if before.profile.attributes != after.profile.attributes and not is_new:
-        found.add(Change.MOVED)
-    if not is_new and _named(before) != _named(after):
-        found |= {Change.RENAMED, Change.TOLD}
-    if not is_new and _addresses(before) != _addresses(after):
-        found.add(Change.TOLD)
+    if not is_new:
+        found |= _facts_changed(before, after)
     return [change for change in Change if change in found]
 
 
@@ -133,8 +131,30 @@ def _ends_something(write: WriteContext, found: list[Change], after: MergedState
     """True if a change ends the person or a credential for good; a held person's decision is still to come."""
     if Change.ENDED in found:
         return True
+    if Change.HOME_MOVED in found and identity_changes.labelled_piv(write.account):
+        return True
     ial = min(write.account.ial, after.guarded.ial) if Change.LEVEL_FELL in found else write.account.ial
     return identity_changes.would_end(write.account, is_eligible=Change.INELIGIBLE not in found, ial=ial)
+
+
+def _facts_changed(before: MergedState, after: MergedState) -> set[Change]:
+    """The changes of a known person's attributes, names, addresses and home agency."""
+    found = set[Change]()
+    if before.profile.attributes != after.profile.attributes:
+        found.add(Change.MOVED)
+    if (home := _home(before)) and _home(after) not in {"", home}:
+        found.add(Change.HOME_MOVED)
+    if _named(before) != _named(after):
+        found |= {Change.RENAMED, Change.TOLD}
+    if _addresses(before) != _addresses(after):
+        found.add(Change.TOLD)
+    return found
+
+
+def _home(state: MergedState) -> str:
+    """The home agency of the person, as a trusted source names it; "" for none."""
+    extension = state.profile.attributes.get(ASSURANCE_URN)
+    return str(extension.get("homeOrganization") or "") if isinstance(extension, dict) else ""
 
 
 def _is_eligible(state: MergedState) -> bool:
@@ -159,8 +179,13 @@ def _named(state: MergedState) -> tuple[str, object, object, str]:
 # --- the consequences ---
 
 
-def _end(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
-    revoke.everything(write.account, because=Reason.DEACTIVATED_BY_SOURCE, now=write.now, actor=write.actor)
+def _end(write: WriteContext, _before: MergedState, after: MergedState) -> None:
+    because = Reason.DECEASED if after.profile.deceased else Reason.DEACTIVATED_BY_SOURCE
+    revoke.everything(write.account, because=because, now=write.now, actor=write.actor)
+
+
+def _move_home(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
+    identity_changes.home_agency_changed(write.account, now=write.now, actor=write.actor)
 
 
 def _reopen(write: WriteContext, _before: MergedState, _after: MergedState) -> None:
@@ -259,6 +284,10 @@ TABLE: dict[Change, Consequence] = {
     ),
     Change.INELIGIBLE: Consequence(
         "Derived credentials end and no more are issued; ways of signing in stay.", _eligible
+    ),
+    Change.HOME_MOVED: Consequence(
+        "Derived PIV credentials end, which the former home agency issued; generic ones and ways of signing in stay.",
+        _move_home,
     ),
     Change.RENAMED: Consequence("Certificates that show the old name end; keys, passkeys and devices stay.", _rename),
     Change.RETURNED: Consequence("The account is reopened in a new epoch; no credential comes back.", _reopen),

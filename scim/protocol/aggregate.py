@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from scim.protocol import trust
+from scim.protocol.assurance import DECEASED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -87,6 +88,7 @@ class Profile:
     provenance: dict[str, dict[str, str]]
     active: bool
     suspended: bool = False
+    deceased: bool = False
 
 
 def merge(said: Sequence[SourceStatement], before: Profile | None = None) -> Profile:
@@ -107,8 +109,9 @@ def merge(said: Sequence[SourceStatement], before: Profile | None = None) -> Pro
             home[name] = value
         provenance[key] = {"source": best.source, "since": _since(key, value, best, before), "why": _why(claims)}
     deciding = [one for one in said if one.is_believed(trust.ACTIVE)]
-    active = bool(deciding) and all(one.holds for one in deciding)
-    return Profile(attributes, provenance, active, any(states_suspended(one) for one in said))
+    deceased = any(states_deceased(one) for one in said)
+    active = bool(deciding) and all(one.holds for one in deciding) and not deceased
+    return Profile(attributes, provenance, active, any(states_suspended(one) for one in said), deceased)
 
 
 def _claims(said: Sequence[SourceStatement]) -> dict[str, list[SourceStatement]]:
@@ -137,6 +140,11 @@ def states_suspended(one: SourceStatement) -> bool:
     """True if a trusted source states a suspended account; an unknown status also suspends."""
     status = one.believed().get(trust.STATUS)
     return status is not None and str(status).lower() != "active"
+
+
+def states_deceased(one: SourceStatement) -> bool:
+    """True if a trusted source states that the person has died."""
+    return str(one.believed().get(trust.STATUS, "")).lower() == DECEASED
 
 
 def _since(key: str, value: Json, one: SourceStatement, before: Profile | None) -> str:

@@ -2,8 +2,8 @@
 
 Every source may write it and reads it back; only attributes that a source is trusted for reach a person
 (`scim.protocol.trust`). Its effects are in `scim.people.consequences`: `status: suspended` suspends the account until
-the same source says `active`, and `eligible: false` ends derived credentials and forbids new ones (EL-4). Leaving is
-`active: false` of the core schema (ruling 11).
+the same source says `active`, `deceased` ends the account without mail to it (LC-6), and `eligible: false` ends
+derived credentials and forbids new ones (EL-4). Leaving is `active: false` of the core schema (ruling 11).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from scim.protocol.schema import Attribute, Mutability, Schema, Type
 
 ASSURANCE_URN = "urn:ramet:params:scim:schemas:extension:assurance:1.0:User"
 READMISSION_PENDING = "pending"
+DECEASED = "deceased"
 
 ASSURANCE = Schema(
     urn=ASSURANCE_URN,
@@ -34,8 +35,8 @@ ASSURANCE = Schema(
         Attribute(name="eligible", type=Type.BOOLEAN, description="Whether the person may hold derived credentials."),
         Attribute(
             name="status",
-            canonical_values=("active", "suspended"),
-            description="suspended suspends the account; active resumes it.",
+            canonical_values=("active", "suspended", DECEASED),
+            description="suspended suspends the account; active resumes it; deceased ends everything, without mail.",
         ),
         Attribute(
             name="pivIdentifier",

@@ -527,6 +527,16 @@ def device_remove(valid_state: ValidState) -> Draft:
     )
 
 
+def device_suspend(valid_state: ValidState) -> Draft:
+    phone = valid_state.victims_phone.enrolment.credential_id
+    return _page(valid_state, f"/devices/{phone}/suspend", valid_state.victims)
+
+
+def device_lift(valid_state: ValidState) -> Draft:
+    phone = valid_state.victims_phone.enrolment.credential_id
+    return _page(valid_state, f"/devices/{phone}/lift", valid_state.victims)
+
+
 def device_rename(valid_state: ValidState) -> Draft:
     return _page(valid_state, f"/devices/{valid_state.phone.enrolment.credential_id}/rename", name="My phone")
 
@@ -1613,6 +1623,8 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     device_refuse,
     device_remove,
     device_rename,
+    device_suspend,
+    device_lift,
     enrol,
     enrol_challenge,
     enrol_bind,

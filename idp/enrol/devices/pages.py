@@ -25,7 +25,7 @@ from idp.enrol.devices import tree
 from idp.enrol.devices import undo_links as undo
 from idp.enrol.grown import binding, registry
 from idp.enrol.roots import pages as roots
-from idp.errors import error_response
+from idp.errors import answer_to, error_response
 from idp.keys import wrapper
 from idp.login.session import WRONG_TRIES, is_live, login_of, signed_in, with_evidence
 from idp.login.views import fresh_login_needed
@@ -97,6 +97,7 @@ def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
         "added": row.created_at,
         "last_used": row.last_used_at,
         "this_device": session.event.credential_id == row.id,
+        "own_suspension": by_person.may_lift_own(session.account, row),
         "renamed": row.state == "suspended" and row.end_reason == Reason.NAME_CHANGED,
         "grown_from": row.root.name if row.root else "",
         "clients": [names[one] for one in (listed.clients if listed else []) if one in names],
@@ -168,6 +169,49 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         by_person.write_name(account, by_person.require_living(account, row.id), name, now=clock.now(), actor="person")
 
     under_lock(session.account_id, work)
+    return redirect("devices")
+
+
+@require_http_methods(["POST"])
+def suspend_device(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Suspend a device of one's own; any login suffices (MT-8)."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed("", next_path="/devices")
+    row = _mine(session, credential_id)
+    if row is None:
+        return pages.problem(request, "There is no such device of yours.", status=404)
+    now = clock.now()
+    try:
+        under_lock(session.account_id, lambda account: by_person.suspend_own(account, row.id, now=now, actor="person"))
+    except Refused:
+        request.session["notice"] = f"{row.name} was not active. We changed nothing."
+    else:
+        request.session["notice"] = f"{row.name} is suspended. You can lift that here, signed in another way."
+    return redirect("devices")
+
+
+@require_http_methods(["POST"])
+def lift_device(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Lift a suspension of one's own, in a fresh login by another way that is as strong (LC-2)."""
+    session = signed_in(request)
+    if session is None:
+        return fresh_login_needed("", next_path="/devices")
+    row = _mine(session, credential_id)
+    if row is None:
+        return pages.problem(request, "There is no such device of yours.", status=404)
+    now, login = clock.now(), login_of(session.event)
+    try:
+        under_lock(
+            session.account_id,
+            lambda account: by_person.lift_own(account, row.id, login=login, now=now, actor="person"),
+        )
+    except Refused as refused:
+        if refused.reason == Reason.ILLEGAL_MOVE:
+            words = f"You cannot lift this yourself. Ask your identity team about {row.name}. We changed nothing."
+            return pages.problem(request, words, status=409)
+        return fresh_login_needed(answer_to(refused).words, next_path="/devices")
+    request.session["notice"] = f"{row.name} can sign in again."
     return redirect("devices")
 
 

@@ -1,5 +1,6 @@
 """The worker: mail, logout tokens, deliveries, purging.
 
+    test_care      reminders, unused accounts, reviews with a deadline
     test_delivery  delivery never waits for a receiver that refuses, hangs or is slow
     test_purging   what is over is forgotten, and nothing that counts: the ledger, its record, and what something
     test_signals   logout tokens to a real receiver, checks that refuse an unsafe start, and the operator's verbs

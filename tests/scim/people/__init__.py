@@ -8,6 +8,7 @@
     test_importing          people in files: the same engine, a rehearsal that writes nothing, and lines that can
     test_leavers            joiners, movers, leavers: what a push does to the person, the account, the outbox and
     test_leavers_over_http  A leaver's push in each vendor's shape ends a live phone, its tokens and its session
+    test_life_events  another home agency, a death
     test_matching           records of one person: joined by rule, by a manager, and split; and what a join can
     test_order              the order of pushes: numbered ones converge, a deactivation is sticky, and who comes
     test_refusals           refused pushes: a leaver in one is still active, so managers hear of it at once

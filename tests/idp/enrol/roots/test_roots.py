@@ -163,7 +163,7 @@ def test_removed_root_leaves_its_devices(world: World) -> None:
 
 @pytest.mark.parametrize("session", ["AAL1", "AAL2", "derived", "stale"])
 def test_loss_may_be_reported_with_any_login(world: World, session: str) -> None:
-    """IV-7, ruling 14: one factor suffices; what grew from it lives on."""
+    """IV-7, LC-8, ruling 14: one factor suffices; what grew from it lives on."""
     with time_machine.travel(NOON, tick=False) as now:
         _, desktop = world.enrolled()
         phone = world.device(desktop)
@@ -183,7 +183,7 @@ def test_loss_may_be_reported_with_any_login(world: World, session: str) -> None
 @pytest.mark.database
 @pytest.mark.parametrize(("age", "queued"), [(timedelta(days=7), True), (timedelta(days=7, seconds=1), False)])
 def test_recent_bindings_are_put_up_for_review(world: World, age: timedelta, queued: bool) -> None:  # noqa: FBT001
-    """IV-5: listed for managers and told to the person with a link that revokes; a manager settles it."""
+    """IV-5, LC-8: listed for managers and told to the person with a link that revokes; a manager settles it."""
     with time_machine.travel(NOON, tick=False) as now:
         person, desktop = world.enrolled()
         phone = world.device(desktop)

@@ -13,6 +13,7 @@ import time_machine
 from demo.pki import number_of
 from derived import clock
 from derived.changes import review_after_loss
+from derived.ledger.locking import under_lock
 from derived.models import Authority, Credential, IssuedCertificate
 from idp.management.commands.ca import GENERIC
 from idp.signals import tending
@@ -94,6 +95,33 @@ def test_card_revoked_within_a_week_flags_its_certificate(
         assert IssuedCertificate.objects.get(pk=held.row.pk).rechecked_at is not None
         tending.review_certificates(now=clock.now())
         assert review_after_loss.marked().count() == 1
+
+
+@pytest.mark.database
+def test_card_revoked_after_the_first_check_is_found_the_next_day(
+    cards_and_authority: CardSetup, world: World, tmp_path: Path
+) -> None:
+    """LC-4: good on day 7, revoked on day 12: a review, once; what was derived lives on."""
+    card = cards_and_authority.pki.card(fasc_n=number_of(agency=AGENCY))
+    held = grown(cards_and_authority, world, tmp_path, card)
+    began = clock.now()
+    for day, found in ((7, 0), (12, 0), (13, 1), (14, 1)):
+        with time_machine.travel(began + timedelta(days=day, minutes=5 * day), tick=True):
+            if day == 12:
+                tending.review_certificates(now=clock.now())
+                cards_and_authority.pki.revoke(card)
+            else:
+                tending.review_certificates(now=clock.now())
+            assert review_after_loss.marked().count() == found, day
+    assert Credential.objects.get(id=held.row.credential_id).state == "active"
+    account = Credential.objects.get(id=held.row.credential_id).account
+    under_lock(
+        account.id,
+        lambda locked: review_after_loss.record_reviewed(locked, held.row.credential, now=clock.now(), actor="m"),
+    )
+    with time_machine.travel(began + timedelta(days=16), tick=True):
+        tending.review_certificates(now=clock.now())
+    assert not review_after_loss.marked().exists()
 
 
 def test_card_status_is_checked_once_and_retried_without_answer(
