@@ -27,7 +27,7 @@ def suspend(account: Account, *, now: datetime, actor: str) -> None:
 
 
 def unused(account: Account, *, days: int, now: datetime) -> None:
-    """Suspend an account that nobody used for so many days, and notify its person (AC-2(3), LC-7).
+    """Suspend an account that nobody used for so many days, and notify its person (LC-7).
 
     Raises: Refused(ILLEGAL_MOVE) unless it is active.
     """

@@ -66,7 +66,7 @@ class Site:
 
     @property
     def unused_days(self) -> int:
-        """The days without use after which an account is suspended (SP 800-53r5 AC-2(3), FedRAMP)."""
+        """The days without use after which an account is suspended (LC-7)."""
         return 35 if self.impact == "high" else 90
 
 

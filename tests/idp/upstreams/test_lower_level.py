@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from demo.browser import Browser
 from derived import clock
-from derived.changes import lower_level, suspend
+from derived.changes import issue, lower_level, suspend
 from derived.errors import Reason, Refused
 from derived.ledger import audit, status
 from derived.ledger.locking import under_lock
@@ -50,7 +50,8 @@ def grown(linked: AtUpstream) -> tuple[Browser, DeviceClient, Credential]:
     device = linked.world.device(browser)
     assert device.enrolment is not None
     row = Credential.objects.get(id=device.enrolment.credential_id)
-    Credential.objects.filter(id=row.id).update(state="active", activated_at=clock.now())
+    under_lock(row.account_id, lambda locked: issue.activate(row, account=locked, now=clock.now(), actor="person"))
+    row.refresh_from_db()
     return browser, device, row
 
 

@@ -21,6 +21,7 @@ from scim.access import belonging, entitlements
 from scim.models import Person, Record, RoleName, Source
 from scim.people import brake, candidates, held, matching, provision, returns
 from scim.protocol import trust
+from tests.fixtures import ledger_rows
 from tests.fixtures.roles import appoint, manager
 from tests.fixtures.scim_client import ASSURANCE, ENTERPRISE, GROUP, Scim, user
 from tests.fixtures.world import ISSUER
@@ -242,7 +243,7 @@ def test_a_rule_takes_no_joiner_into_another_sources_account(world: World, alex:
     joe = world.push("joe@example.org", **_numbered("77"))
     stolen = second.create("partner", **_numbered("9"))
     thief = Record.objects.get(id=stolen).person.account
-    Credential.objects.create(account=thief, epoch=thief.epoch, created_at=clock.now(), **_AUTHENTICATOR)
+    ledger_rows.recorded(thief, **_AUTHENTICATOR)
     before = Record.objects.get(id=joe).person_id
     second.patch(stolen, {"op": "replace", "value": _numbered("77")})
     found = Record.objects.get(id=joe)

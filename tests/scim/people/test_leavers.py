@@ -16,6 +16,7 @@ from derived.models import AccountStatus, Credential, OutboxRow
 from idp.signals import worker
 from scim.models import Person, Record
 from scim.people.directory import person_by_login_name
+from tests.fixtures import ledger_rows
 from tests.fixtures.scim_client import PATCH, Scim, user
 
 if TYPE_CHECKING:
@@ -42,15 +43,7 @@ def _outbox(person: Person, kind: str) -> int:
 
 
 def _enrol(person: Person) -> Credential:
-    return Credential.objects.create(
-        account=person.account,
-        epoch=person.account.epoch,
-        kind="password_totp",
-        state="active",
-        aal=2,
-        ial=0,
-        created_at=clock.now(),
-    )
+    return ledger_rows.recorded(person.account)
 
 
 def test_joiner(hr: Scim) -> None:

@@ -17,6 +17,7 @@ from derived.models import AccountStatus, Credential, OutboxRow
 from scim.models import Match, MatchState, Person, Record, Source
 from scim.people import candidates, matching, returns
 from scim.protocol import trust
+from tests.fixtures import ledger_rows
 from tests.fixtures.roles import manager
 from tests.fixtures.scim_client import ASSURANCE, ENTERPRISE, Scim, user
 
@@ -61,15 +62,7 @@ def adopting(sources: tuple[Scim, Scim, Scim]) -> tuple[Scim, Scim, Scim]:
 
 
 def _enrol(person: Person) -> Credential:
-    return Credential.objects.create(
-        account=person.account,
-        epoch=person.account.epoch,
-        kind="password_totp",
-        state="active",
-        aal=2,
-        ial=0,
-        created_at=clock.now(),
-    )
+    return ledger_rows.recorded(person.account)
 
 
 def test_records_of_three_sources_are_one_person(adopting: tuple[Scim, Scim, Scim]) -> None:
@@ -414,26 +407,9 @@ def test_adopted_login_name_revokes_certificates_with_the_old_one(connect: Calla
     )
     person = _record(ada).person
     assert person.login_name == "ada"
-    root = Credential.objects.create(
-        account=person.account,
-        epoch=person.account.epoch,
-        kind="password_totp",
-        state="active",
-        aal=2,
-        ial=0,
-        created_at=clock.now(),
-    )
-    shown = Credential.objects.create(
-        account=person.account,
-        epoch=person.account.epoch,
-        kind="certificate",
-        state="active",
-        aal=2,
-        ial=0,
-        root=root,
-        parent=root,
-        evidence={"names": ["Ada", "ada"]},
-        created_at=clock.now(),
+    root = ledger_rows.recorded(person.account)
+    shown = ledger_rows.recorded(
+        person.account, kind="certificate", root=root, parent=root, evidence={"names": ["Ada", "ada"]}
     )
     assert not returns.adopt(_record(joined), now=clock.now(), actor=manager("mona"))
     assert returns.adopt(_record(joined), now=clock.now(), actor=manager("omar"))

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from derived import clock
 from derived.errors import Refused
-from derived.models import AccountStatus, Credential, OutboxRow
+from derived.models import AccountStatus, OutboxRow
 from idp.signals import worker
 from scim.errors import ScimError
 from scim.models import Person, Record, Source
 from scim.people import provision, returns
 from scim.protocol import trust
+from tests.fixtures import ledger_rows
 from tests.fixtures.scim_client import Scim, user
 
 if TYPE_CHECKING:
@@ -228,9 +229,7 @@ def test_readmission_restores_no_credential(hr: Scim) -> None:
     """Readmitted, the person has what they had before: no credential (C30)."""
     record_id = hr.create()
     account = _person(record_id).account
-    row = Credential.objects.create(
-        account=account, epoch=account.epoch, kind="password_totp", state="active", aal=2, ial=0, created_at=clock.now()
-    )
+    row = ledger_rows.recorded(account)
     hr.patch(record_id, _OFF)
     hr.patch(record_id, _ON)
     returns.readmit(_person(record_id), now=clock.now(), actor="operator")

@@ -21,6 +21,7 @@ from scim.people import disabling, matching, provision, sources
 from scim.protocol import trust
 from scim.protocol.schema import AttributePath
 from scim.protocol.user import USER
+from tests.fixtures import ledger_rows
 from tests.fixtures.scim_client import ASSURANCE, ENTERPRISE, Scim, user
 from tests.fixtures.scim_records import _number, _record
 
@@ -230,15 +231,7 @@ def test_ial_per_person_is_capped_by_the_source(hr_source: Scim) -> None:
     record_id = hr_source.create("a", **{ASSURANCE: {"ial": 3}})
     person = _person(record_id)
     assert person.account.ial == 2
-    credential = Credential.objects.create(
-        account=person.account,
-        epoch=person.account.epoch,
-        kind="password_totp",
-        state="active",
-        aal=2,
-        ial=2,
-        created_at=clock.now(),
-    )
+    credential = ledger_rows.recorded(person.account, ial=2)
     _say(hr_source, record_id, ial=1)
     credential.refresh_from_db()
     assert (_person(record_id).account.ial, credential.ial) == (1, 1)
@@ -298,16 +291,8 @@ def test_ineligible_ends_derived_credentials(hr_source: Scim) -> None:
 
     record_id = hr_source.create("a")
     account = _person(record_id).account
-    common: dict[str, Any] = {
-        "account": account,
-        "epoch": account.epoch,
-        "state": "active",
-        "aal": 2,
-        "ial": 0,
-        "created_at": clock.now(),
-    }
-    root = Credential.objects.create(kind="password_totp", **common)
-    grown = Credential.objects.create(kind="device_key", root=root, parent=root, **common)
+    root = ledger_rows.recorded(account)
+    grown = ledger_rows.recorded(account, kind="device_key", root=root, parent=root)
     _say(hr_source, record_id, eligible=False)
     states = [Credential.objects.get(id=one.id).state for one in (root, grown)]
     assert states == ["active", "revoked"]
