@@ -21,6 +21,7 @@ from idp.oidc.authorization import authorize, device_flow
 from idp.oidc.endpoints import logout, par, registration
 from idp.oidc.endpoints import tokens as views
 from idp.requests import deciding as request_deciding
+from idp.requests import importing as request_importing
 from idp.requests import pages as request_pages
 from idp.requests import systems as request_systems
 from idp.signals import feed
@@ -141,6 +142,7 @@ urlpatterns = [
     *request_systems.urlpatterns,
     *request_pages.urlpatterns,
     *request_deciding.urlpatterns,
+    *request_importing.urlpatterns,
     path("console", console.console, name="console"),
     path("console/matches/<int:number>", console.match, name="console-match"),
     path("console/people/<uuid:person_id>", console.person, name="console-person"),

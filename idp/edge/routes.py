@@ -48,6 +48,7 @@ MACHINES = (
 TAKES_FILES = {
     re.compile(r"/devices/certificates/(add|[0-9a-f-]{36}/reissue)"): 128 * 1024,
     re.compile(r"/console/people/[0-9a-f-]{36}/checks"): 768 * 1024,
+    re.compile(r"/console/batches"): 768 * 1024,
 }
 _MOST_BODY = 256 * 1024
 _MOST_FILE = 1024 * 1024  # the page names the file that is too large; this only bounds the memory

@@ -5,6 +5,7 @@
     listing     pages of fifty, and the requests that somebody decides on
     pages       My requests
     deciding    the pages of approvers
+    importing   the pages of imports
     batches     many requests from a file
     systems     decisions of systems, and webhooks to them
     ticks       deadlines, reminders and escalation, by the worker

@@ -86,7 +86,12 @@ def waiting(request: HttpRequest, person: Person) -> HttpResponse:
         }
         for row in found.rows
     ]
-    values = {"requests": rows, "after": found.after, "notice": request.session.pop("notice", None)}
+    values = {
+        "requests": rows,
+        "after": found.after,
+        "manages": roles.has(person, RoleName.MANAGER, now=clock.now()),
+        "notice": request.session.pop("notice", None),
+    }
     return pages.page(request, "console_requests", values)
 
 

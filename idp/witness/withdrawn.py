@@ -18,7 +18,16 @@ from derived.models import SigningKey
 from idp.keys import keyring
 from idp.models import ClientPolicy, Upstream
 from idp.secrets import hash_secret
-from scim.models import Receiver, ReceiverCredential, Role, RoleName, Source, SourceCredential
+from scim.models import (
+    DecisionSystem,
+    Delegation,
+    Receiver,
+    ReceiverCredential,
+    Role,
+    RoleName,
+    Source,
+    SourceCredential,
+)
 from scim.people import disabling
 
 if TYPE_CHECKING:
@@ -130,6 +139,20 @@ def _of_keys_and_people(*, now: datetime) -> Iterator[Item]:
             partial(Upstream.objects.filter(pk=upstream.pk).update, disabled_at=now),
             f"upstream {upstream.slug} was disabled again; for the links of people: "
             f"manage.py upstream disable {upstream.slug}",
+        )
+    for system in DecisionSystem.objects.all():
+        yield Item(
+            f"decision-system:{system.name}",
+            _state(ended=system.ended_at is not None),
+            partial(DecisionSystem.objects.filter(id=system.id).update, ended_at=now),
+            f"system {system.name} was ended again; to undo it: manage.py request add-system, under another name",
+        )
+    for given in Delegation.objects.filter(until__gt=now):
+        yield Item(
+            f"delegation:{given.id}:{given.since.isoformat()}",
+            _state(ended=given.ended_at is not None),
+            partial(Delegation.objects.filter(id=given.id).update, ended_at=now),
+            f"delegation {given.id} was ended again; to undo it: manage.py request delegate",
         )
     for kid, state in SigningKey.objects.values_list("kid", "state"):
         yield Item(

@@ -26,7 +26,7 @@ from idp.agreements.redress import open_case
 from idp.models import ClientPolicy, RedressCase, RegistrationToken, Upstream
 from idp.secrets import hash_secret
 from scim.access import roles
-from scim.models import Access, AccessRule, Match, RoleName
+from scim.models import Access, AccessRule, Match, RequestBatch, RoleName
 from scim.people import directory
 from tests.fixtures.card_reader import PLACE, SECRET, Reader
 from tests.fixtures.certificate_authority import csr
@@ -1521,6 +1521,21 @@ def request_decisions(valid_state: ValidState) -> Draft:
     return Draft("POST", "/requests/decisions", raw=token.encode(), content_type="application/jwt")
 
 
+def console_batches(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    act = valid_state.random.choice(["try", "import", "x"])
+    return _page(valid_state, "/console/batches", act=act, source=valid_state.random.choice(["", "hr", "x"]))
+
+
+def console_batch(valid_state: ValidState) -> Draft:
+    person = _managed(valid_state)
+    batch = RequestBatch.objects.first() or RequestBatch.objects.create(
+        by="x", person=person, digest="0" * 64, created_at=clock.now()
+    )
+    act = valid_state.random.choice(["pause", "resume", "approve", "x"])
+    return _page(valid_state, f"/console/batches/{batch.id}", act=act, terms="x")
+
+
 def console_requests(valid_state: ValidState) -> Draft:
     _managed(valid_state)
     row = _asked(valid_state)
@@ -1729,6 +1744,8 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     request_page,
     console_requests,
     request_decisions,
+    console_batches,
+    console_batch,
     access,
     access_ask,
     access_withdraw,

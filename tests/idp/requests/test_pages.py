@@ -17,7 +17,7 @@ from scim.models import RoleName
 from tests.fixtures.certificate_authority import add
 from tests.fixtures.certificate_enrolment import confirm, enroll, order
 from tests.fixtures.passkey_pages import grow, register, sign_in, stranger
-from tests.fixtures.requesting import ALEX, MONA, SAM, ask, decide, person, state
+from tests.fixtures.requesting import ALEX, MONA, OMAR, SAM, ask, decide, person, state
 from tests.fixtures.roles import appoint
 from tests.fixtures.scim_client import ENTERPRISE
 from tests.fixtures.software_authenticator import SoftKey
@@ -157,3 +157,31 @@ def test_every_road_waits(world: World, authority: object, road: str) -> None:
             page = grow(alex, SoftKey())
     assert "needs an approval first" in page.words()
     assert not Credential.objects.filter(kind__in=[Kind.CERTIFICATE, Kind.DERIVED_PASSKEY]).exists()
+
+
+def test_import_by_page(world: World) -> None:
+    """A manager tries a file out, imports it, pauses and goes on; another one approves the list."""
+    world.push(ALEX)
+    mona, omar = _with_passkey(world, MONA), _with_passkey(world, OMAR)
+    for name in (MONA, OMAR):
+        appoint(name, RoleName.MANAGER)
+    content = f"login_name,kind,form_factor,purpose\n{ALEX},device_key,phone,Work on the road\nx,y,z,w\n"
+    files = {"file": ("phones.csv", content.encode(), "text/csv")}
+    page = mona.get(f"{ISSUER}/console/batches")
+    page = mona.submit(page, page.form_to("/console/batches"), values={"act": "try", "source": ""}, files=files)
+    assert "would become requests: 1" in page.words()
+    assert "Row 2: login_name" in page.html
+    assert not Request.objects.exists()
+    page = mona.submit(page, page.form_to("/console/batches"), values={"act": "import", "source": ""}, files=files)
+    page = mona.submit(page, page.form_to(page.path), values={"act": "pause"})
+    assert "paused" in page.words()
+    mona.submit(page, page.form_to(page.path), values={"act": "resume"})
+    world.mails()
+    page = omar.get(page.url)
+    assert "Approve all 1" in page.html
+    page = omar.submit(page, page.form_to(page.path), values={"act": "approve"})
+    assert "Approved: 1" in page.words()
+    assert Request.objects.get().state == "approved"
+    wrong = {"file": ("x.csv", b"x", "text/csv")}
+    page = mona.get(f"{ISSUER}/console/batches")
+    assert mona.submit(page, page.form_to("/console/batches"), values={"act": "try"}, files=wrong).status == 400

@@ -29,7 +29,7 @@ from idp.witness.folder import Damaged, Folder
 from idp.witness.operator_chain import OPERATOR
 from idp.witness.standing import Standing
 from scim.access import roles
-from scim.models import Role, Source, SourceCredential
+from scim.models import DecisionSystem, Person, Role, Source, SourceCredential
 from scim.people import provision
 from tests.fixtures.audit_chain import account
 from tests.fixtures.roles import with_a_key
@@ -373,9 +373,11 @@ def test_accepting_takes_away_again_what_an_operator_took_away(
     call_command("person", "appoint", "alex@example.org")
     clients = [_client(name) for name in ("rotated", "disabled", "untouched")]
     kid = keyring().ensure(KeyPurpose.TOKENS, "ES256", now=clock.now()).kid
+    alex = Person.objects.get(login_name="alex@example.org")
+    desk = DecisionSystem.objects.create(name="desk", owner=alex, jwk={}, created_at=clock.now())
     writer = writing.Writer()
     writer.write(now=clock.now())
-    tables = [Source, SourceCredential, ClientPolicy, SigningKey, Role]
+    tables = [Source, SourceCredential, ClientPolicy, SigningKey, Role, DecisionSystem]
     backup = [(model, list(model.objects.values())) for model in tables]
 
     call_command("source", "rotate", "payroll")
@@ -385,6 +387,7 @@ def test_accepting_takes_away_again_what_an_operator_took_away(
     call_command("client", "disable", clients[1].client_id)
     call_command("key", "revoke", kid)
     call_command("person", "dismiss", "alex@example.org")
+    call_command("request", "end-system", desk.name)
     writer.write(now=clock.now())
     lines = len(list(witness_folder.lines()))
     writer.write(now=clock.now())
@@ -403,7 +406,7 @@ def test_accepting_takes_away_again_what_an_operator_took_away(
     capsys.readouterr()
     call_command("restore", "accept", "--json")
     told = json.loads(capsys.readouterr().out)["taken_away"]
-    assert len(told) == 6
+    assert len(told) == 7
     for words in (
         "source rotate payroll",
         "source enable partner",
@@ -411,6 +414,7 @@ def test_accepting_takes_away_again_what_an_operator_took_away(
         "client enable",
         kid,
         "alex",
+        "system desk",
     ):
         assert len([one for one in told if words in one]) == 1, (words, told)
     credential.refresh_from_db()
