@@ -175,7 +175,9 @@ def _show(stage: Stage, made: dict[str, Any], *, written: Path) -> None:
     people = Table(title="People to sign in as", title_justify="left", box=None, padding=(0, 3, 0, 0))
     for name in ("user name", "role", "password", "authenticator secret"):
         people.add_column(name, overflow="fold")
-    work = {"sam.okafor": "supervisor", **dict(company.ROLES)}
+    work = {"sam.okafor": "supervisor"}
+    for name, role in company.ROLES:
+        work[name] = f"{work[name]}, {role}" if name in work else role
     for person in made["people"]:
         name = person["username"]
         people.add_row(name, work.get(name, ""), person["password"], person["totp_secret"])
