@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import brand, health, home, published
-from idp.console import access, acts, agreements, deliveries, held, needs, refused
+from idp.console import access, acts, agreements, deliveries, held, needs, refused, reviews
 from idp.console import recovery as console_recovery
+from idp.console import roles as console_roles
 from idp.console import views as console
 from idp.enrol.devices import agreement_pages, apps, tree
 from idp.enrol.devices import pages as enrol
@@ -168,6 +169,8 @@ urlpatterns = [
     path("console/refused", refused.refused, name="console-refused"),
     path("console/held", held.waiting, name="console-held"),
     path("console/deliveries", deliveries.deliveries, name="console-deliveries"),
+    path("console/roles", console_roles.given, name="console-roles"),
+    path("console/reviews", reviews.reviews, name="console-reviews"),
     path("console/needs", needs.needs, name="console-needs"),
     path("console/needs/<uuid:person_id>", needs.decide, name="console-needs-decide"),
     path("access", access.mine, name="access"),

@@ -1449,6 +1449,24 @@ def console_held(valid_state: ValidState) -> Draft:
     )
 
 
+def console_roles(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    values = {"act": valid_state.random.choice(["give", "agree", "end", "x"]), "number": "1", "because": "a reason"}
+    role = valid_state.random.choice(["auditor", "owner", "emergency"])
+    return _page(
+        valid_state, "/console/roles", **values, name=valid_state.victim.username, role=role, days="30", client=""
+    )
+
+
+def console_reviews(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    decision = valid_state.random.choice(["keep", "end", "reviewed", "x"])
+    form = {"number": valid_state.random.choice(["1", "x", "9" * 30]), "because": "nobody needs it"}
+    if decision == "x":
+        return _get(valid_state, "/console/reviews")
+    return _page(valid_state, "/console/reviews", **form, decision=decision)
+
+
 def console_refused(valid_state: ValidState) -> Draft:
     _managed(valid_state)
     number = valid_state.random.choice(["1", "x", str(2**70)])
@@ -1732,6 +1750,8 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     console_check,
     console_check_confirm,
     console_held,
+    console_roles,
+    console_reviews,
     console_refused,
     console_agreements,
     console_redress,
