@@ -1,8 +1,9 @@
 """Access requests: request, check against the rule, approval for a period or refusal with a reason, removal.
 
-See EN-1, P34.
-Nobody decides on their own access or on their own request. Assigned access counts in the epoch of its request, while
-its rule matches the person, and until it expires; `scim.access.entitlements` checks all of that at every use.
+See EN-1, P34. The states and deadlines are those of every request (`derived.rules.requests`): nobody approves after
+seven days, or in a role that they have only since the request. Nobody decides on their own access or on their own
+request. Assigned access counts in the epoch of its request, while its rule matches the person, and until it expires;
+`scim.access.entitlements` checks all of that at every use.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from django.db.models import F, Q
 from derived.errors import Reason, Refused
 from derived.ledger import audit, outbox
 from derived.ledger.locking import under_lock
-from scim.access import same_human
+from derived.rules import requests as machine
+from derived.rules.requests import Approval, Move, RequestState, Standing
+from scim.access import roles, same_human
 from scim.access.belonging import groups_of
-from scim.access.entitlements import decides_all, matches, may_decide, owned_by
+from scim.access.entitlements import decides_all, matches, owned_by
 from scim.models import Access, AccessRule, AccessState, Person
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 _OPEN = (AccessState.REQUESTED, AccessState.ASSIGNED)
 _LONGEST = 300
+_NOT_IN_TIME = "nobody decided on it in time"
 
 
 def requestable_rules(person: Person) -> list[AccessRule]:
@@ -104,13 +108,18 @@ def _decide(  # noqa: PLR0913
         lasts = row.rule.most_days if days is None else days
         if row.state != AccessState.REQUESTED or row.epoch != account.epoch or not 1 <= lasts <= row.rule.most_days:
             raise Refused(Reason.ILLEGAL_MOVE)
-        if by is not None and (is_own(row, by) or not may_decide(by, row.rule, about=row.person, now=now)):
+        if by is not None and (is_own(row, by) or not _decides(by, row, now=now)):
             raise Refused(Reason.ILLEGAL_MOVE)
         if is_decided_by_requester(row, actor=actor):
             raise Refused(Reason.ILLEGAL_MOVE)
         if approve and not (account.is_active and _holds(row.rule, row.person)):
             raise Refused(Reason.NOT_ENTITLED)
-        row.state = AccessState.ASSIGNED if approve else AccessState.REFUSED
+        moved = machine.after(_standing(row), Move.APPROVE if approve else Move.REFUSE, now=now, by=actor)
+        if isinstance(moved, Reason):
+            if moved == Reason.REQUEST_EXPIRED:
+                _end(row, account, _NOT_IN_TIME, now=now, actor="system")
+            raise Refused(moved, spends=moved == Reason.REQUEST_EXPIRED)
+        row.state = _DECIDED[moved.state]
         row.decided_by, row.decided_at, row.reason = actor, now, reason
         row.expires_at = now + timedelta(days=lasts) if approve else None
         row.save(update_fields=["state", "decided_by", "decided_at", "reason", "expires_at"])
@@ -118,6 +127,22 @@ def _decide(  # noqa: PLR0913
         _tell(account, row, now=now)
 
     under_lock(access.person.account_id, work)
+
+
+_DECIDED = {RequestState.APPROVED: AccessState.ASSIGNED, RequestState.REFUSED: AccessState.REFUSED}
+
+
+def _standing(row: Access) -> Standing:
+    """A waiting request for access, as the machine of all requests sees it: one approval, within seven days."""
+    deadline = row.requested_at + machine.WAITING_LASTS
+    return Standing(state=RequestState.WAITING, approval=Approval.ONE, deadline=deadline)
+
+
+def _decides(person: Person, row: Access, *, now: datetime) -> bool:
+    """True if a person decides on this request, in a role that they had before it."""
+    scope = roles.scope_of(row.rule.client_key, row.rule.entitlement)
+    answer = roles.may(person, roles.Verb.APPROVE, about=row.person, scope=scope, now=now)
+    return answer.by is not None and (answer.by.since is None or answer.by.since <= row.requested_at)
 
 
 def is_decided_by_requester(access: Access, *, actor: str) -> bool:
@@ -229,6 +254,8 @@ def _stale(person: Person, account: Account, *, now: datetime) -> list[tuple[Acc
             found.append((row, "its rule ended"))
         elif not matches(row.rule, person, within=within):
             found.append((row, "its rule does not hold of you any more"))
+        elif row.state == AccessState.REQUESTED and _standing(row).is_over(now=now):
+            found.append((row, _NOT_IN_TIME))
         elif row.state == AccessState.ASSIGNED and (row.expires_at is None or row.expires_at <= now):
             found.append((row, "its time is over"))
     return found

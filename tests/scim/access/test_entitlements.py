@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -18,7 +20,7 @@ from derived.ledger import audit
 from device.errors import ProtocolError
 from idp.policies.issuance import groups_of
 from scim.access import belonging, entitlements, requests
-from scim.models import Access, AccessState, Person, RoleName
+from scim.models import Access, AccessState, Person, Role, RoleName
 from tests.fixtures.roles import appoint, own
 from tests.fixtures.world import CALLBACK, ISSUER, PATCH, App, World, claims, http, userinfo
 
@@ -217,6 +219,16 @@ def test_request_review_approval_assignment_removal(world: World) -> None:
     with pytest.raises(Refused, match="illegal_move"):
         requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))
     own(mona, app.client_id)
+    with pytest.raises(Refused, match="illegal_move"):  # appointed after the request (WF-7)
+        requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))
+    Role.objects.update(since=access.requested_at - timedelta(days=1))
+    with time_machine.travel(access.requested_at + timedelta(days=8), tick=False), pytest.raises(Refused) as late:
+        requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))  # WF-14, without a worker
+    assert late.value.reason.value == "request_expired"
+    assert Access.objects.get(id=access.id).reason == "nobody decided on it in time"
+    access = requests.request_access(
+        alex, rule, purpose="to restart it", now=clock.now(), actor=requests.actor_of(alex)
+    )
     requests.approve(access, by=mona, now=clock.now(), actor=requests.actor_of(mona))
     assert entitlements.claims_for(_person(), app.client_id, now=clock.now()) == {"entitlements": ["operator"]}
     _work_in(world, "Sales")
@@ -226,7 +238,8 @@ def test_request_review_approval_assignment_removal(world: World) -> None:
     kinds = list(
         _person().account.events.filter(kind__startswith="access.").order_by("seq").values_list("kind", flat=True)
     )
-    assert kinds == ["access.requested", "access.assigned", "access.removed"]
+    expired = ["access.requested", "access.removed"]
+    assert kinds == [*expired, "access.requested", "access.assigned", "access.removed"]
     assert audit.verify(_person().account) is None
 
 

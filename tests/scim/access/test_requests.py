@@ -81,11 +81,11 @@ def test_request_is_made_and_decided_on_pages(world: World) -> None:
     assert world.ask(app, desktop)["error"] == "access_denied"
     page = _ask(desktop, rule, "   ")
     assert (page.status, 'role="alert"' in page.html) == (400, True)
+    olga = _owner(world, app)
     page = _ask(desktop, rule, "the yearly audit")
     assert (page.path, "Waits" in page.html) == ("/access", True)
     assert world.ask(app, desktop)["error"] == "access_denied"
 
-    olga = _owner(world, app)
     page = olga.get(f"{ISSUER}/access/review")
     assert all(
         one in page.html
