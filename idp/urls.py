@@ -16,6 +16,7 @@ from idp.enrol.grown import registry
 from idp.enrol.roots import cards, lost_ways, passkeys, passwords, recovery, saved_codes, upstream_links
 from idp.enrol.roots import invitation_pages as invited
 from idp.enrol.roots import pages as roots
+from idp.evidence import pages as evidence
 from idp.login import card_views, language, passkey_views, temporary_pass, upstream_views
 from idp.login import views as login
 from idp.oidc.authorization import authorize, device_flow
@@ -171,6 +172,8 @@ urlpatterns = [
     path("console/deliveries", deliveries.deliveries, name="console-deliveries"),
     path("console/roles", console_roles.given, name="console-roles"),
     path("console/reviews", reviews.reviews, name="console-reviews"),
+    path("console/evidence", evidence.evidence, name="console-evidence"),
+    path("console/evidence/download", evidence.download, name="console-evidence-download"),
     path("console/needs", needs.needs, name="console-needs"),
     path("console/needs/<uuid:person_id>", needs.decide, name="console-needs-decide"),
     path("access", access.mine, name="access"),

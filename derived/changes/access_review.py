@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 PERIOD = timedelta(days=365)
-_REVIEWED = "account.reviewed"
+REVIEWED = "account.reviewed"
 OPENED, LAPSED = "account.review_opened", "account.review_lapsed"
 
 
@@ -47,7 +47,7 @@ def due(*, now: datetime, period: timedelta = PERIOD) -> QuerySet[Account]:
         .filter(account=OuterRef("pk"), epoch=OuterRef("epoch"), created_at__lte=now - period)
         .order_by()
     )
-    seen = Event.objects.filter(account=OuterRef("pk"), kind=_REVIEWED, at__gt=now - period)
+    seen = Event.objects.filter(account=OuterRef("pk"), kind=REVIEWED, at__gt=now - period)
     return Account.objects.filter(Exists(old), ~Exists(seen), status=AccountStatus.ACTIVE).order_by("id")
 
 
@@ -70,7 +70,7 @@ def keep_all(account: Account, *, now: datetime, actor: str) -> int:
     rows = list(derived_credentials(account))
     if not account.is_active or not rows:
         raise Refused(Reason.ILLEGAL_MOVE)
-    audit.record(account, _REVIEWED, now=now, actor=actor, body={"kept": [str(row.id) for row in rows]})
+    audit.record(account, REVIEWED, now=now, actor=actor, body={"kept": [str(row.id) for row in rows]})
     return len(rows)
 
 
@@ -86,7 +86,7 @@ def end_all(account: Account, *, now: datetime, actor: str) -> int:
         raise Refused(Reason.ILLEGAL_MOVE)
     for row in rows:
         revoke.credential(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor=actor)
-    audit.record(account, _REVIEWED, now=now, actor=actor, body={"ended": [str(row.id) for row in rows]})
+    audit.record(account, REVIEWED, now=now, actor=actor, body={"ended": [str(row.id) for row in rows]})
     return len(rows)
 
 
@@ -117,13 +117,13 @@ def open_review(
 
 def _open(account: Account) -> Event | None:
     """The open review of an account."""
-    last = account.events.filter(kind__in=[OPENED, LAPSED, _REVIEWED]).order_by("-seq").first()
+    last = account.events.filter(kind__in=[OPENED, LAPSED, REVIEWED]).order_by("-seq").first()
     return last if last is not None and last.kind == OPENED else None
 
 
 def open_reviews() -> QuerySet[Event]:
     """The reviews that nobody has decided on, the oldest first."""
-    later = Event.objects.filter(account=OuterRef("account"), seq__gt=OuterRef("seq"), kind__in=[LAPSED, _REVIEWED])
+    later = Event.objects.filter(account=OuterRef("account"), seq__gt=OuterRef("seq"), kind__in=[LAPSED, REVIEWED])
     return Event.objects.filter(~Exists(later), kind=OPENED).order_by("at")
 
 

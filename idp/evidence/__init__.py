@@ -5,6 +5,10 @@
     records       the record of issuance of one credential
     chains        whole chains with their paths to checkpoints
     export        an export of a person, a credential or a period, signed
+    endings       the PS-4 report: who left, and when each thing of theirs last worked
+    exposure      how long an offline verifier accepts what was revoked
+    statistics    issuance in numbers, and the access review
+    pages         the pages of the console
     sheets        tables as CSV, and reports as HTML that prints
 
 May import `idp.witness`, `idp.console`, and everything below them.

@@ -34,6 +34,17 @@ def safe_cell(value: object) -> str:
     return f"'{text}" if text.startswith(_FORMULAS) else text
 
 
+TITLES = {"endings": "Endings (PS-4)", "reviews": "Access reviews (AC-2)", "statistics": "Issuance"}
+
+
+def files(name: str, rows: Sequence[Mapping[str, object]], *, first: str, last: str) -> dict[str, bytes]:
+    """A report of rows as CSV and as HTML, by file name."""
+    names = [one.replace("_", " ") for one in rows[0]] if rows else []
+    shown = [one.values() for one in rows]
+    values = {"title": TITLES[name], "first": first, "last": last, "names": names, "rows": shown}
+    return {f"{name}.csv": csv_of(rows).encode(), f"{name}.html": report("rows", values).encode()}
+
+
 def report(name: str, values: dict[str, Any]) -> str:
     """A report of `templates/evidence` as one HTML file without anything remote."""
     return render_to_string(f"evidence/{name}.html", values)

@@ -1436,6 +1436,18 @@ def _access(person: Person) -> Access:
     )
 
 
+def console_evidence(valid_state: ValidState) -> Draft:
+    """Evidence, and a report."""
+    _managed(valid_state)
+    return _get(valid_state, "/console/evidence?report=statistics&first=2026-01-01&last=2026-12-31")
+
+
+def console_evidence_download(valid_state: ValidState) -> Draft:
+    """A report as a file; an export signs a checkpoint, which its own tests do."""
+    _managed(valid_state)
+    return _page(valid_state, "/console/evidence/download", report="statistics", first="2026-01-01", last="2026-12-31")
+
+
 def console_needs(valid_state: ValidState) -> Draft:
     _managed(valid_state)
     return _get(valid_state, "/console/needs")
@@ -1757,6 +1769,8 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     console_redress,
     console_redress_case,
     console_deliveries,
+    console_evidence,
+    console_evidence_download,
     console_needs,
     console_needs_decide,
     requests,

@@ -11,21 +11,43 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.dateparse import parse_date, parse_datetime
 
 from derived import clock
+from derived.ledger import audit
+from derived.ledger.locking import under_lock
 from derived.models import Credential
-from idp.evidence import export
+from idp.evidence import endings, export, sheets, statistics
 from idp.evidence.export import NoCheckpoint, Scope
 from idp.management.verbs import UUID_LENGTH, Noun, no_arguments
+from idp.policies import site
+from scim.access.roles import Verb
 from scim.people.directory import person_by_login_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_READ = ("export", "pin", "endings", "reviews", "statistics")
 _NO_CHECKPOINT = "There is no such checkpoint. See: manage.py evidence pin, and: manage.py audit checkpoint"
 
 
 def _period(parser: CommandParser) -> None:
     parser.add_argument("--from", dest="first", default="", metavar="DATE", help="the first day, or an ISO time")
     parser.add_argument("--to", dest="last", default="", metavar="DATE", help="the last day, included, or an ISO time")
+
+
+def _returned(parser: CommandParser) -> None:
+    parser.add_argument("name", help="the login name of the person who gave it back")
+    parser.add_argument("--item", required=True, help="what came back, such as a card and its number")
+    parser.add_argument("--to", required=True, help="who took it")
+    parser.add_argument("--dry-run", action="store_true", help="change nothing")
+
+
+def _report(parser: CommandParser) -> None:
+    _period(parser)
+    parser.add_argument("--folder", type=Path, help="write the report there, as CSV and as HTML that prints")
+
+
+def _endings(parser: CommandParser) -> None:
+    _report(parser)
+    parser.add_argument("--impact", choices=sorted(endings.LIMITS), help="the impact level, which gives the limit")
 
 
 def _export(parser: CommandParser) -> None:
@@ -45,9 +67,17 @@ def _export(parser: CommandParser) -> None:
 class Command(Noun):
     """The verbs for evidence."""
 
-    help = "Evidence for an auditor: export, pin."
+    help = "Evidence for an auditor: export, pin; reports: endings, reviews, statistics."
+    asks: ClassVar = dict.fromkeys(_READ, Verb.READ) | {"returned": Verb.CARE}
     verbs: ClassVar = {
         "export": ("Write signed evidence with a program that verifies it offline.", _export),
+        "endings": (
+            "The PS-4 report: who left, how fast, and what worked afterwards (nothing).",
+            _endings,
+        ),
+        "reviews": ("What access reviews decided, row by row, with the proof.", _report),
+        "statistics": ("How many were issued, ended and live, by kind and label.", _report),
+        "returned": ("Record that a person gave a card or a device back, and to whom.", _returned),
         "pin": ("What an auditor writes down before: the newest checkpoint, and the key.", no_arguments),
     }
 
@@ -71,12 +101,46 @@ class Command(Noun):
             "verify": f"python3 -I -S verify.py . --key {pins['key']} --checkpoint {pins['checkpoint']}",
         }
 
+    def endings(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """Report the endings of a period."""
+        first, last = period_of(options, now=clock.now())
+        impact = options["impact"] or site.settings().impact
+        return _written(options, endings.report(first, last, impact=impact), "endings")
+
+    def reviews(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """Report the access reviews of a period."""
+        return _written(options, statistics.access_reviews(*period_of(options, now=clock.now())), "reviews")
+
+    def statistics(self, options: dict[str, Any]) -> list[dict[str, Any]]:
+        """Report the issuance of a period."""
+        return _written(options, statistics.issuance(*period_of(options, now=clock.now())), "statistics")
+
+    def returned(self, options: dict[str, Any]) -> dict[str, str]:
+        """Record hardware that came back (PS-4 d)."""
+        person = person_by_login_name(options["name"])
+        if person is None:
+            message = f"There is no person {options['name']}. See: manage.py person list"
+            raise CommandError(message)
+        now, told = clock.now(), {"item": options["item"][:120], "to": options["to"][:120]}
+        if not options["dry_run"]:
+            under_lock(
+                person.account_id,
+                lambda account: audit.record(account, endings.RETURNED, now=now, actor=self.actor, personal=told),
+            )
+        return {"person": options["name"], **told, "recorded": "no: a dry run" if options["dry_run"] else "yes"}
+
     def pin(self, _options: dict[str, Any]) -> dict[str, str]:
         """Show what to write down."""
         try:
             return export.pins()
         except NoCheckpoint as error:
             raise CommandError(_NO_CHECKPOINT) from error
+
+
+def _written(options: dict[str, Any], rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    if options["folder"] is not None:
+        write(options["folder"], sheets.files(name, rows, first=options["first"], last=options["last"]))
+    return rows
 
 
 def write(folder: Path, made: Mapping[str, bytes]) -> None:

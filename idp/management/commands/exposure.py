@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.core.management.base import BaseCommand
 
-from derived.minting.authority import ANSWER_LIFE, LIST_LIFE
-from derived.minting.certificate import LONGEST_LIFE
-from derived.rules.kinds import Kind
-from idp.oidc.lifetimes import ACCESS_TOKEN, ID_TOKEN
-from idp.policies import issuance as rulebook
+from idp.evidence import exposure
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
     from idp.management.verbs import Option
-
-SKEW = timedelta(seconds=60)
 
 
 class Command(BaseCommand):
@@ -33,19 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: object, **options: Option) -> None:
         """Print the bounds."""
-        life = rulebook.rules().lifetime(Kind.CERTIFICATE) or LONGEST_LIFE
-        bounds = {
-            "access token (JWT, verified offline)": ACCESS_TOKEN + SKEW,
-            "ID token (as a login, with 60 s of skew)": ID_TOKEN + SKEW,
-            "introspection, userinfo, refresh, sign-in here": timedelta(0),
-            "certificate, where the list is read every minute": timedelta(
-                seconds=120
-            ),  # and it is signed within the other
-            "certificate, where an OCSP answer is kept": ANSWER_LIFE,
-            "certificate, where a list is kept as long as it holds": LIST_LIFE,
-            "certificate, where no list is read at all (its life)": life,
-        }
-        seconds = {name: int(bound.total_seconds()) for name, bound in bounds.items()}
+        seconds = {name: int(bound.total_seconds()) for name, bound in exposure.bounds().items()}
         if options["json"]:
             self.stdout.write(json.dumps(seconds, indent=2))
             return

@@ -316,7 +316,7 @@ def test_label_is_in_tokens(world: World) -> None:
 # say so.
 _BESIDES = {
     ("certificate", "derived/changes/issue/roots.py"),
-    ("certificate", "idp/management/commands/exposure.py"),
+    ("certificate", "idp/evidence/exposure.py"),
     ("certificate", "idp/signals/mail.py"),
 }
 
