@@ -295,7 +295,7 @@ def escalate(row: Request, *, now: datetime) -> str | None:
 class Collecting:
     """What is about to be issued. found: the computed label. counts: whether a decision still counts; None: none does.
 
-    rules: the approval that the rules of now ask for the label and level.
+    rules: the approval that the rules of now ask for the label and level. stands: whether its requester may still ask.
     """
 
     label: Label
@@ -303,6 +303,7 @@ class Collecting:
     root: Credential
     rules: ApprovalRules
     counts: Callable[[RequestDecision], bool] | None
+    stands: Callable[[Request], bool] | None
 
 
 def open_request(account: Account, kind: Kind, *, now: datetime) -> Request | None:
@@ -317,8 +318,8 @@ def open_request(account: Account, kind: Kind, *, now: datetime) -> Request | No
 def require_collectable(row: Request, collecting: Collecting, *, now: datetime) -> None:
     """Check an approved request again, under the lock: approvers, terms, device, and the approvals that are asked now.
 
-    Raises: Refused(NOT_ELIGIBLE), and the request lapses; Refused(APPROVER_GONE), and it waits again;
-    Refused(OTHER_TERMS), Refused(DEVICE_NOT_APPROVED) for something else than was approved.
+    Raises: Refused(NOT_ELIGIBLE), Refused(NOT_ENTITLED), and the request lapses; Refused(APPROVER_GONE), and it waits
+    again; Refused(OTHER_TERMS), Refused(DEVICE_NOT_APPROVED) for something else than was approved.
     """
     root = (row.terms.get("root") or {}).get("id", str(collecting.root.id))
     if (row.label == Label.DERIVED_PIV and collecting.label != row.label) or root != str(collecting.root.id):
@@ -327,6 +328,9 @@ def require_collectable(row: Request, collecting: Collecting, *, now: datetime) 
     if any(asked and asked != proven for asked, proven in wanted):
         raise Refused(Reason.DEVICE_NOT_APPROVED)
     _require_subject(row, now=now)
+    if collecting.stands is None or not collecting.stands(row):
+        lapse(row, Reason.NOT_ENTITLED, now=now)
+        raise Refused(Reason.NOT_ENTITLED, spends=True)
     gone = [
         one.id
         for one in row.decisions.filter(approves=True, void_at__isnull=True)
@@ -477,6 +481,24 @@ def _tell_worker(row: Request, *, now: datetime) -> None:
     payload = {"request": str(row.id), "state": row.state, "stage": row.stage, "reminded": row.reminded}
     receiver = f"worker:{row.account_id}"
     outbox.enqueue(kind="request.moved", receiver=receiver, account=row.account, payload=payload, now=now)
+
+
+def erase_personal(account: Account) -> int:
+    """Erase the personal details of a person's requests that are over; their hashes stay. Returns the number.
+
+    The caller erases the details of the Events, which hold commitments to them.
+    """
+    rows = list(account.requests.exclude(state__in=[*OPEN, RequestState.COLLECTING]))
+    for row in rows:
+        if row.terms:
+            device = {**row.terms.get("device", {}), "model": "", "serial": "", "asset_tag": ""}
+            subject = {**row.terms.get("subject", {}), "name": "", "login_name": ""}
+            row.terms = {**row.terms, "subject": subject, "device": device, "purpose": "", "ticket": ""}
+        row.purpose = row.ticket = row.reason = row.device_name = row.device_serial = row.device_model = ""
+        row.asset_tag = ""
+        row.save()
+        row.decisions.update(words="")
+    return len(rows)
 
 
 def waiting() -> QuerySet[Request]:

@@ -148,6 +148,9 @@ def decide(decision: SignedDecision, *, now: datetime) -> Request:
             terms=present,
             approval=approval,
         )
+        if not approving.stands(row, now=now):
+            requests.lapse(row, Reason.NOT_ENTITLED, now=now)
+            raise Refused(Reason.NOT_ENTITLED, spends=True)
         try:
             if row.approval != Approval.SYSTEM:
                 raise Refused(Reason.NOT_AN_APPROVER)

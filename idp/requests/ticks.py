@@ -17,6 +17,7 @@ from derived.rules.kinds import Kind, Label
 from derived.rules.lifecycle import State
 from derived.rules.requests import RequestState
 from idp.policies import issuance
+from scim.access import approving
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,6 +52,8 @@ def look_after(row: Request, *, now: datetime) -> None:
         credential = row.credential
         if credential is not None and credential.state == State.PENDING:
             revoke.credential(credential, account=row.account, because=Reason.EXPIRED, now=now, actor="worker")
+    elif row.state == RequestState.WAITING and not approving.stands(row, now=now):
+        requests.lapse(row, Reason.NOT_ENTITLED, now=now)
     elif row.state == RequestState.WAITING:
         requests.escalate(row, now=now)
 

@@ -54,6 +54,19 @@ def role_towards(asker: Person, subject: Person, *, now: datetime) -> str:
     return SUPERVISOR if answer.by.name == RoleName.SUPERVISOR else MANAGER
 
 
+def stands(row: Request, *, now: datetime) -> bool:
+    """True unless the authority by which somebody asked is gone: they left, or are neither supervisor nor manager."""
+    if row.role == SELF or row.requester_id is None:
+        return True
+    requester = Person.objects.select_related("account").get(account=row.requester_id)
+    if not requester.account.is_active:
+        return False
+    try:
+        return bool(role_towards(requester, _subject(row), now=now))
+    except Refused:
+        return False
+
+
 def groups_asked(row: Request, *, now: datetime) -> list[str]:
     """The groups of approvers that are asked by now; managers where no other group is left, or it has nobody."""
     asked = list(row.approvers[: row.stage + 1])
@@ -223,6 +236,9 @@ def decide(
 
     def work(fresh: Request) -> Request:
         deciding = Person.objects.select_related("account").get(id=person.id)
+        if not stands(fresh, now=now):
+            requests.lapse(fresh, Reason.NOT_ENTITLED, now=now)
+            raise Refused(Reason.NOT_ENTITLED, spends=True)
         found = seat(deciding, fresh, now=now)
         if found is None:
             raise Refused(Reason.NOT_AN_APPROVER)

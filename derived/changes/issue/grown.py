@@ -40,8 +40,8 @@ class IssuanceRequest:
     """A request for a derived credential: requester, holder, login and rules (RQ-1).
 
     login: the live authentication, by `root`. name: given by the holder. by: the requester: `person`, `manager:…`.
-    person: the holder's login name; groups: the holder's groups. counts: whether an approval of a request still counts,
-    asked under the lock; without it none does.
+    person: the holder's login name; groups: the holder's groups. counts: whether an approval of a request still counts;
+    stands: whether its requester may still ask. Both are asked under the lock; without them no request is collected.
     """
 
     login: Authentication
@@ -53,6 +53,7 @@ class IssuanceRequest:
     groups: frozenset[str] = frozenset()
     rulebook: Rulebook = field(default_factory=Rulebook)
     counts: Callable[[RequestDecision], bool] | None = None
+    stands: Callable[[Request], bool] | None = None
 
 
 def derive(
@@ -133,7 +134,7 @@ def _admitted(
                 return f"rule:{rule.name}"
         raise Refused(Reason.APPROVAL_NEEDED)
     collecting = requests.Collecting(
-        label=draft.label, device=proven.device, root=asked.root, rules=rules, counts=asked.counts
+        label=draft.label, device=proven.device, root=asked.root, rules=rules, counts=asked.counts, stands=asked.stands
     )
     requests.require_collectable(request, collecting, now=now)
     is_high = policy_of(proven.kind).in_person and request.aal == AAL.AAL3

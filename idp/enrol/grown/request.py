@@ -26,5 +26,6 @@ def request_of(session: LoginSession, *, name: str, purpose: str = "sign in on a
         person=person.login_name or "",
         groups=rulebook.groups_of(person),
         rulebook=rulebook.rules(),
+        stands=lambda row: approving.stands(row, now=clock.now()),
         counts=lambda decision: approving.counts(decision, now=clock.now()),
     )

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from derived import clock
-from derived.changes import identity_checks, issue
+from derived.changes import identity_checks, issue, requests
 from derived.changes.identity_checks import Biometric, Presence
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
@@ -21,6 +21,7 @@ from derived.rules.kinds import Kind
 from derived.rules.requests import Approval
 from derived.rules.rulebook import ApprovalRules, ApprovedDevices, AutomaticRule, DeviceFacts, KindRules, Rulebook
 from idp.keys import wrapper
+from idp.requests import ticks
 from scim.access import approving, roles
 from scim.models import Group, Match, MatchState, Membership, Record, Role, RoleName
 from tests.fixtures.fresh_proofs import PROOFS, card
@@ -249,6 +250,30 @@ def test_supervisor_asks_for_reports(one: World) -> None:
     assert decide(row, MONA).state == "approved"
 
 
+@pytest.mark.parametrize("road", ["decide", "collect", "tick"])
+def test_requester_loses_the_authority(one: World, road: str) -> None:
+    """A supervisor who asked, and supervises no more; a manager who asked, and left: the request lapses."""
+    appoint(SAM, RoleName.MANAGER)
+    one.patch(ALEX, {ENTERPRISE: {"manager": {"value": one.ids[MONA]}}})
+    row = ask(by=SAM)
+    if road == "collect":
+        decide(row, OMAR)
+    one.deactivate(SAM)
+    if road == "tick":
+        with time_machine.travel(clock.now() + timedelta(days=1, minutes=1), tick=False):
+            ticks.tick(now=clock.now())
+    else:
+        work = collect if road == "collect" else (lambda: decide(row, OMAR))
+        assert refused(work) == Reason.NOT_ENTITLED
+    assert (state(row), kinds(row)[-1]) == ("lapsed", "request.lapsed")
+    assert not Credential.objects.filter(root__isnull=False).exists()
+    Role.objects.all().update(ended_at=clock.now())
+    second = ask(by=MONA)
+    assert second.role == "supervisor"
+    one.patch(ALEX, {ENTERPRISE: {"manager": {"value": one.ids[OMAR]}}})
+    assert not approving.stands(second, now=clock.now())
+
+
 def test_approver_ends_before_the_collection(one: World) -> None:
     """WF-10: the request waits again, and another manager approves."""
     row = decide(ask(), MONA)
@@ -394,6 +419,20 @@ def test_group_of_a_source_is_an_approval(people: World, rules: Callable[[Rulebo
     _group("Phones", ALEX)
     made = collect()
     assert Request.objects.get(credential=made).rule == "group:hr/Phones"
+
+
+def test_personal_details_are_erased(one: World) -> None:
+    """The hash of the terms stays, and an open request is left alone."""
+    row = decide(ask(serial="7", ticket="INC-7"), MONA, approves=False, words="Alex has one already")
+    hashed = row.terms_hash
+    waits = ask()
+    assert requests.erase_personal(row.account) == 1
+    row.refresh_from_db()
+    kept = f"{row.terms} {row.purpose} {row.ticket} {row.reason} {row.device_serial} {row.decisions.get().words}"
+    assert not [word for word in ("Alex", ALEX, "INC-7", "road", "already") if word in kept]
+    assert row.terms_hash == hashed
+    waits.refresh_from_db()
+    assert waits.terms["subject"]["login_name"] == ALEX
 
 
 def test_first_use_within_seven_days(people: World, rules: Callable[[Rulebook], None]) -> None:
