@@ -108,6 +108,7 @@ class Reason(StrEnum):
     UNUSED = "unused"
     REVIEW_OVERDUE = "review_overdue"
     SUSPENDED_BY_PERSON = "suspended_by_person"
+    SUSPENDED_BY_MANAGER = "suspended_by_manager"
 
     # Reasons why no decision is possible.
     NO_AUTHORITY = "no_authority"

@@ -286,6 +286,7 @@ def error_response(reason: Reason) -> ErrorResponse:  # noqa: C901, PLR0912, PLR
             | Reason.UNUSED
             | Reason.REVIEW_OVERDUE
             | Reason.SUSPENDED_BY_PERSON
+            | Reason.SUSPENDED_BY_MANAGER
             | Reason.NEVER_RELEASED
             | Reason.ON_HOLD_TOO_LONG
         ):

@@ -22,6 +22,7 @@ from scim.models import Person
 from scim.protocol.values import fold
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from derived.models import Account
@@ -39,8 +40,17 @@ def _one(parser: CommandParser) -> None:
     parser.add_argument("id", help="the credential's id")
 
 
-def _revoke(parser: CommandParser) -> None:
+def _act(parser: CommandParser) -> None:
     _one(parser)
+    parser.add_argument("--dry-run", action="store_true", help="change nothing, and say what would happen")
+
+
+class _Rehearsed(Exception):
+    """The result of an act that is rolled back."""
+
+
+def _revoke(parser: CommandParser) -> None:
+    _act(parser)
     parser.add_argument(
         "--compromised-since",
         metavar="ISO-DATE",
@@ -59,18 +69,25 @@ def _list(parser: CommandParser) -> None:
 class Command(Noun):
     """The verbs for credentials."""
 
-    help = "Credentials: list, tree, show, revoke, lift, enable."
+    help = "Credentials: list, tree, show, suspend, lift, revoke, enable."
     verbs: ClassVar = {
         "list": ("A person's credentials; or, with --review, those that wait for a look.", _list),
         "reviewed": ("Record the review of a credential that was due for it; it stays.", _one),
         "tree": ("A person's credentials, as they grew.", _person),
         "show": ("One credential, on what evidence, and what happened to it.", _one),
         "revoke": ("End one credential.", _revoke),
-        "lift": ("Open a suspended credential again, after you have reviewed it (MT-7).", _one),
+        "suspend": ("Stop one credential until somebody lifts that (MT-8).", _act),
+        "lift": ("Open a suspended credential again, after you have reviewed it (MT-7).", _act),
         "enable": ("Turn on an authenticator that wrong tries have disabled, for its person (TH-1).", _one),
     }
     reads: ClassVar = frozenset({"list", "tree", "show"})
-    asks: ClassVar = {"reviewed": Verb.CARE, "revoke": Verb.REVOKE, "lift": Verb.LIFT, "enable": Verb.LIFT}
+    asks: ClassVar = {
+        "reviewed": Verb.CARE,
+        "revoke": Verb.REVOKE,
+        "suspend": Verb.SUSPEND,
+        "lift": Verb.LIFT,
+        "enable": Verb.LIFT,
+    }
 
     def all(self, options: dict[str, Any]) -> list[dict[str, Any]]:
         """List a person's credentials, or all that wait for a review."""
@@ -153,14 +170,43 @@ class Command(Noun):
                 )
             return revoke.credential(row, account=account, because=Reason.ENDED_BY_MANAGER, now=now, actor=self.actor)
 
-        return f"{int(under_lock(row.account_id, work))} ended"
+        ended = int(self._do(row, work, options))
+        return f"{ended} would end: a dry run" if options["dry_run"] else f"{ended} ended"
+
+    def suspend(self, options: dict[str, Any]) -> str:
+        """Suspend a credential."""
+        row = self._one(options["id"])
+        now, because = clock.now(), Reason.SUSPENDED_BY_MANAGER
+
+        def work(account: Account) -> bool:
+            return suspend.credential(account, row, because=because, now=now, actor=self.actor)
+
+        if not self._do(row, work, options):
+            message = f"{row.name} is not active: nothing was changed."
+            raise CommandError(message)
+        return f"{row.name} would be suspended: a dry run" if options["dry_run"] else f"{row.name} is suspended"
+
+    @staticmethod
+    def _do(row: Credential, work: Callable[[Account], int | bool | None], options: dict[str, Any]) -> int:
+        """Do an act under the lock; a dry run is rolled back."""
+
+        def rehearsed(account: Account) -> int:
+            done = int(work(account) or 0)
+            if options["dry_run"]:
+                raise _Rehearsed(done)
+            return done
+
+        try:
+            return under_lock(row.account_id, rehearsed)
+        except _Rehearsed as rehearsal:
+            return int(rehearsal.args[0])
 
     def lift(self, options: dict[str, Any]) -> str:
         """End a suspension after a review."""
         row = self._one(options["id"])
         now = clock.now()
         try:
-            under_lock(row.account_id, lambda account: suspend.lift(account, row, now=now, actor=self.actor))
+            self._do(row, lambda account: suspend.lift(account, row, now=now, actor=self.actor), options)
         except Refused as refused:
             if refused.reason != Reason.KEY_TOO_WEAK:
                 raise
@@ -169,7 +215,7 @@ class Command(Noun):
                 "again from a stronger sign-in."
             )
             raise CommandError(message) from refused
-        return f"{row.name} may be used again"
+        return f"{row.name} could be used again: a dry run" if options["dry_run"] else f"{row.name} may be used again"
 
     def enable(self, options: dict[str, Any]) -> str:
         """Turn a disabled authenticator on."""

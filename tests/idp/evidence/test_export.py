@@ -178,6 +178,7 @@ def test_a_proof_at_the_pinned_checkpoint_cannot_be_left_out(witness_folder: Fol
         assert "nothing proves its chain" in said
 
 
+@pytest.mark.database
 def test_a_period_leaves_nobody_out(witness_folder: Folder, tmp_path: Path) -> None:
     """EV-5: a leaver whose chain, or whose leaf, was taken out of a period, by whoever holds the signing key."""
     leaver, stays = account(), account()

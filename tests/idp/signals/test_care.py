@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import time_machine
 from django.core import mail as sent
+from django.core.management import CommandError, call_command
 
 from derived import clock
 from derived.changes import access_review, issue, suspend
@@ -163,3 +164,25 @@ def test_an_undecided_review_suspends_at_its_deadline() -> None:
     assert lapsed.body["suspended"] == [str(row.id)]
     assert not sent.outbox
     assert OutboxRow.objects.get(kind="credential.suspended").payload["because"] == "review_overdue"
+
+
+def test_the_command_suspends_lifts_and_revokes_and_rehearses_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """MT-8: a dry run writes no event, and says what would happen."""
+    owner, row = device()
+
+    def run(verb: str, *more: str) -> str:
+        call_command("credential", verb, str(row.id), *more)
+        row.refresh_from_db()
+        return f"{row.state}: {capsys.readouterr().out.strip()}"
+
+    events = owner.events.count()
+    assert run("suspend", "--dry-run") == "active: Pocket phone would be suspended: a dry run"
+    assert run("revoke", "--dry-run") == "active: 1 would end: a dry run"
+    assert owner.events.count() == events
+    assert run("suspend") == "suspended: Pocket phone is suspended"
+    assert run("lift", "--dry-run") == "suspended: Pocket phone could be used again: a dry run"
+    assert run("lift") == "active: Pocket phone may be used again"
+    assert run("revoke") == "revoked: 1 ended"
+    with pytest.raises(CommandError, match="not active"):
+        call_command("credential", "suspend", str(row.id))
+    assert audit.verify(Account.objects.get(id=owner.id)) is None
