@@ -37,12 +37,11 @@ _STRONG = (
     "Deciding on requests needs a sign-in that fake sites cannot steal, in the last 20 minutes: with your card, a"
     " passkey or a security key."
 )
-_TWO_FACTORS = "Reading requests of others needs a sign-in with two factors."
 _MOST_WORDS = 400
 
 
 def approvers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Decorate a page for approvers and auditors; a change needs a fresh, phishing-resistant sign-in at AAL2."""
+    """Decorate a page for approvers and auditors; with a phishing-resistant sign-in at AAL2, fresh for a change."""
 
     @functools.wraps(view)
     def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -54,9 +53,9 @@ def approvers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpRespo
         if not listing.may_enter(person, now=now):
             return pages.not_found(request)
         login = login_of(session.event)
-        if login.aal < AAL.AAL2:
-            return fresh_login_needed(_TWO_FACTORS, next_path=back)
-        if request.method == "POST" and not (login.phishing_resistant and now - login.at <= MINT_FRESHNESS):
+        if login.aal < AAL.AAL2 or not login.phishing_resistant:
+            return fresh_login_needed(_STRONG, next_path=back)
+        if request.method == "POST" and now - login.at > MINT_FRESHNESS:
             return fresh_login_needed(_STRONG, next_path=back)
         try:
             return view(request, person, *args, **kwargs)

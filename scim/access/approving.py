@@ -68,11 +68,16 @@ def stands(row: Request, *, now: datetime) -> bool:
 
 
 def groups_asked(row: Request, *, now: datetime) -> list[str]:
-    """The groups of approvers that are asked by now; managers where no other group is left, or it has nobody."""
+    """The groups of approvers that are asked by now; managers too where none is left, or nobody in them may decide."""
     asked = list(row.approvers[: row.stage + 1])
-    if row.stage >= len(row.approvers) or not any(_members(row, group, now=now) for group in asked):
+    if row.stage >= len(row.approvers) or not any(_has_somebody(row, group, now=now) for group in asked):
         asked.append(MANAGER)
     return list(dict.fromkeys(asked))
+
+
+def _has_somebody(row: Request, group: str, *, now: datetime) -> bool:
+    """True if somebody in a group neither asked nor is the subject: whoever asked as a supervisor does not approve."""
+    return any(not is_involved(one, row, now=now) for one in _members(row, group, now=now))
 
 
 def _members(row: Request, group: str, *, now: datetime) -> list[Person]:

@@ -13,6 +13,7 @@
     test_login             signing in with password and code, at Ramet and for a relying party, and signing out
     test_passkeys          the whole life of a key with Chromium's virtual authenticators
     test_tabs              the scripts of the login pages: a form is sent once, and waiting tabs go on
+    test_requests          a supervisor asks, a manager approves, the new starter collects
     test_tablet            A tablet becomes a derived credential, logs its person in, and ends
     test_upstream          linking another provider, and signing in there: the policy of each page lets the
     test_without_scripts   whatever needs no key works in a browser that runs no scripts

@@ -241,6 +241,16 @@ def test_supervisor_loop_falls_to_managers(people: World, rules: Callable[[Ruleb
     assert refused(lambda: decide(row, SAM)) == Reason.NOT_AN_APPROVER
 
 
+def test_supervisor_who_asked_is_replaced_by_managers(people: World, rules: Callable[[Rulebook], None]) -> None:
+    """Where supervisors approve, and the supervisor asked, a manager decides at once."""
+    rules(approval("one", approvers=("supervisor",)))
+    people.patch(ALEX, {ENTERPRISE: {"manager": {"value": people.ids[SAM]}}})
+    row = ask(by=SAM)
+    assert approving.groups_asked(row, now=clock.now()) == ["supervisor", "manager"]
+    assert refused(lambda: decide(row, SAM)) == Reason.ILLEGAL_MOVE
+    assert decide(row, MONA).state == "approved"
+
+
 def test_supervisor_asks_for_reports(one: World) -> None:
     """RQ-2: and does not approve what they asked for."""
     one.patch(ALEX, {ENTERPRISE: {"manager": {"value": one.ids[SAM]}}})

@@ -85,12 +85,20 @@ def test_ask_approve_and_collect(world: World) -> None:
 def test_password_alone_does_not_decide(world: World) -> None:
     """An approver signs in with something that a fake site cannot steal."""
     _, desktop = world.enrolled(MONA)
+    key = SoftKey()
+    register(desktop, key)
+    browser = stranger()
+    sign_in(browser, key)
     appoint(MONA, RoleName.MANAGER)
-    AuthenticationEvent.objects.update(phishing_resistant=False)
+    for event in AuthenticationEvent.objects.all():
+        AuthenticationEvent.objects.filter(id=event.id).update(phishing_resistant="pwd" not in event.amr)
     world.push(ALEX)
     row = ask(ALEX)
-    page = desktop.get(f"{ISSUER}/console/requests/{row.id}")
-    page = desktop.submit(page, page.form_to(f"/console/requests/{row.id}"), values={"decision": "approve"})
+    assert desktop.get(f"{ISSUER}/console/requests").path == "/login"
+    page = browser.get(f"{ISSUER}/console/requests/{row.id}")
+    form = page.form_to(f"/console/requests/{row.id}")
+    AuthenticationEvent.objects.update(phishing_resistant=False)
+    page = browser.submit(page, form, values={"decision": "approve"})
     assert (page.path, state(row)) == ("/login", "waiting")
 
 

@@ -417,6 +417,7 @@ def test_accepting_takes_away_again_what_an_operator_took_away(
         "system desk",
     ):
         assert len([one for one in told if words in one]) == 1, (words, told)
+    assert DecisionSystem.objects.get().ended_at is not None
     credential.refresh_from_db()
     assert not credential.is_live(now=clock.now())
     assert Source.objects.get(name="payroll").disabled_at is None
