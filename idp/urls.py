@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from idp import brand, health, home, published
-from idp.console import access, acts, agreements, deliveries, held, needs, refused, reviews
+from idp.console import access, acts, agreements, deliveries, held, needs, people, refused, reviews
 from idp.console import recovery as console_recovery
 from idp.console import roles as console_roles
 from idp.console import views as console
@@ -170,6 +170,7 @@ urlpatterns = [
     path("console/refused", refused.refused, name="console-refused"),
     path("console/held", held.waiting, name="console-held"),
     path("console/deliveries", deliveries.deliveries, name="console-deliveries"),
+    path("console/people", people.people, name="console-people"),
     path("console/roles", console_roles.given, name="console-roles"),
     path("console/reviews", reviews.reviews, name="console-reviews"),
     path("console/evidence", evidence.evidence, name="console-evidence"),

@@ -3,6 +3,7 @@
     guards       who may open a page, and who may change something
     views        waiting cases, one case, one person, decisions
     access       requests for access, of people and of those who decide
+    people       search for people, and a file of the results
     roles        who has which role; giving and ending by two
     reviews      the quarterly review of roles, and of emergency access
     needs        the yearly review of derived credentials

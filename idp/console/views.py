@@ -54,9 +54,8 @@ _WHY = {
 @require_http_methods(["GET"])
 @allows(Verb.SEE)
 def console(request: HttpRequest, manager: Person) -> HttpResponse:
-    """List everything that waits for a manager, the oldest first, and search people."""
-    sought, now = request.GET.get("person", "").strip()[:256], clock.now()
-    seen = {"sought": sought, "found": _search(sought), "notice": request.session.pop("notice", None)}
+    """List everything that waits for a manager, the oldest first."""
+    now, seen = clock.now(), {"notice": request.session.pop("notice", None)}
     if not roles.may(manager, Verb.READ, now=now):
         return pages.page(request, "console", {**seen, "reads": False})
     values = {
@@ -78,16 +77,6 @@ def console(request: HttpRequest, manager: Person) -> HttpResponse:
         "locked_out": list(asking.waiting(now=now)[:_MOST_LOCKED_OUT]),
     }
     return pages.page(request, "console", values)
-
-
-def _search(sought: str) -> list[dict[str, Any]]:
-    if not sought or not sought.isprintable():
-        return []
-    rows = Person.objects.select_related("account").filter(user_name__icontains=sought).order_by("user_name")[:20]
-    return [
-        {"id": one.id, "name": one.display_name(), "login_name": one.login_name, "status": one.account.status}
-        for one in rows
-    ]
 
 
 def _case(match: Match) -> dict[str, Any]:

@@ -5,6 +5,7 @@
     bodies         a source's body, normalised and without unknown attributes
     sources        register sources, their credentials and their trust
     directory      the read side: a source's view of its records and groups
+    searching      find people by the beginning of something of theirs
     settle         merge all records of a person, and apply the consequences
     consequences   the table of changes and their consequences
     candidates     find the person of a record by identifiers

@@ -1372,7 +1372,7 @@ def _managed(valid_state: ValidState) -> Person:
 
 def console(valid_state: ValidState) -> Draft:
     _managed(valid_state)
-    return _get(valid_state, "/console", person=valid_state.random.choice(["victim", "%", ""]))
+    return _get(valid_state, "/console")
 
 
 def console_match(valid_state: ValidState) -> Draft:
@@ -1458,6 +1458,15 @@ def console_held(valid_state: ValidState) -> Draft:
     decision = valid_state.random.choice(["end", "give-back", "x"])
     return _page(
         valid_state, "/console/held", source=valid_state.random.choice(["", "hr"]), person="", decision=decision
+    )
+
+
+def console_people(valid_state: ValidState) -> Draft:
+    _managed(valid_state)
+    choose = valid_state.random.choice
+    more = {"value": choose(["a", "", "\U0010ffff"]), "record": choose(["", "x", str(uuid4())])}
+    return _get(
+        valid_state, "/console/people", q=choose(["v", "%", "\ud7ff", ""]), state=choose(["active", "x"]), **more
     )
 
 
@@ -1762,6 +1771,7 @@ DRAFTS: list[Callable[[ValidState], Draft]] = [
     console_check,
     console_check_confirm,
     console_held,
+    console_people,
     console_roles,
     console_reviews,
     console_refused,
