@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.shortcuts import redirect
+from django.http import HttpResponseRedirect
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -91,9 +91,9 @@ def choose(request: HttpRequest) -> HttpResponse:
         Person.objects.filter(id=person.id).update(language=tongue)
         request.session[PREFERRED_LANGUAGE] = tongue
     back = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+    if not back.startswith("/") or not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
         back = "/"
-    response = redirect(back)
+    response = HttpResponseRedirect(back)  # `redirect` would take other texts for the name of a view
     response.set_cookie(
         settings.LANGUAGE_COOKIE_NAME, tongue, max_age=_YEAR, secure=config().is_https, httponly=True, samesite="Lax"
     )

@@ -1439,7 +1439,7 @@ def _access(person: Person) -> Access:
 def console_evidence(valid_state: ValidState) -> Draft:
     """Evidence, and a report."""
     _managed(valid_state)
-    return _get(valid_state, "/console/evidence?report=statistics&first=2026-01-01&last=2026-12-31")
+    return _get(valid_state, "/console/evidence", report="statistics", first="2026-01-01", last="2026-12-31")
 
 
 def console_evidence_download(valid_state: ValidState) -> Draft:

@@ -77,6 +77,13 @@ def test_the_choice_comes_before_the_browser() -> None:
     assert _shown(client, accepted="fr") == "es"
 
 
+@pytest.mark.parametrize("back", ["%", "devices", "//elsewhere.example/", "javascript:alert(1)", ""])
+def test_what_is_no_path_of_ours_leads_to_the_front_page(back: str) -> None:
+    """Neither an error nor another site."""
+    chosen = _choose(http(), "es", back)
+    assert (chosen.status_code, chosen.headers["Location"]) == (302, "/")
+
+
 def test_an_unknown_language_is_refused() -> None:
     """Nothing is kept."""
     response = _choose(http(), "xx")
