@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from tests.fixtures.world import World
 
-pytestmark = pytest.mark.database
-
 HEADER = "external_id,kind,form_factor,purpose"
 
 
@@ -76,6 +74,7 @@ def test_dry_run_of_a_thousand_rows(office: World, monkeypatch: pytest.MonkeyPat
     assert [model.objects.count() for model in (Request, Event, OutboxRow, RequestBatch)] == before
 
 
+@pytest.mark.database
 def test_same_file_twice(office: World, tmp_path: Path) -> None:
     """WF-22: the second import knows every row; one that was withdrawn since is asked again."""
     _people(3)
@@ -94,6 +93,7 @@ def test_same_file_twice(office: World, tmp_path: Path) -> None:
     assert _command("import", str(file), "--source", "hr")["done"] == 1
 
 
+@pytest.mark.database
 def test_one_approval_covers_the_shown_list(office: World, tmp_path: Path) -> None:
     """The hash is over the requests and their terms; whoever imported them approves none."""
     _people(2)
@@ -109,6 +109,7 @@ def test_one_approval_covers_the_shown_list(office: World, tmp_path: Path) -> No
     assert set(Request.objects.values_list("state", flat=True)) == {"approved"}
 
 
+@pytest.mark.database
 def test_paused_import(office: World) -> None:
     """No row is worked on until somebody resumes it; then the worker goes on."""
     _people(2)
@@ -141,6 +142,7 @@ def test_wrong_files(content: bytes) -> None:
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.database
 def test_command_acts_as_a_person(office: World) -> None:
     """Nobody asks or decides without a name, and a request that was asked at a terminal is not approved at one."""
     with pytest.raises(CommandError, match="--as NAME"):
@@ -155,6 +157,7 @@ def test_command_acts_as_a_person(office: World) -> None:
     assert _command("list", "--state", "approved", "--person", ALEX)[0]["request"] == made["request"]
 
 
+@pytest.mark.database
 def test_two_approvals_at_a_terminal_are_not_two_people(office: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("idp.policies.issuance.rules", lambda: approval("two"))
     row = ask()
@@ -164,6 +167,7 @@ def test_two_approvals_at_a_terminal_are_not_two_people(office: World, monkeypat
     assert decide(row, MONA).state == "approved"
 
 
+@pytest.mark.database
 def test_other_verbs(office: World, tmp_path: Path) -> None:
     """Refusals, delegations and systems."""
     row = ask()
