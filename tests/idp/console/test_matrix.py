@@ -217,6 +217,14 @@ def test_nobody_gives_roles_to_themselves(world: World) -> None:
     assert (made.given_by, made.seconded_by) == (omar, mona)
 
 
+def test_header_leads_to_the_console(world: World) -> None:
+    """Whoever may enter has the link on every page; nobody else has."""
+    desktop = world.enrolled(MONA)[1]
+    assert 'href="/console"' not in desktop.get(f"{ISSUER}/devices").html
+    appoint(MONA, RoleName.HELP_DESK)
+    assert 'href="/console"' in desktop.get(f"{ISSUER}/devices").html
+
+
 def test_help_desk_sees_states_only(world: World) -> None:
     """RL-9: a person's page without sources, addresses, records, checks and recovery; the console without cases."""
     world.enrolled(ALEX)
