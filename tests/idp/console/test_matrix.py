@@ -25,7 +25,7 @@ from scim.models import GIVEN_ROLES, Approval, Person, Role, RoleName
 from scim.people import acting, appointing
 from scim.people.acting import Act
 from scim.people.appointing import Wish
-from tests.fixtures.roles import appoint, manager
+from tests.fixtures.roles import appoint, manager, with_a_key
 from tests.fixtures.world import ISSUER
 
 if TYPE_CHECKING:
@@ -215,6 +215,25 @@ def test_nobody_gives_roles_to_themselves(world: World) -> None:
     made = appointing.give(longer, actor=mona, now=clock.now())
     assert made is not None
     assert (made.given_by, made.seconded_by) == (omar, mona)
+
+
+def test_supervisor_reaches_reports_only(world: World) -> None:
+    """RL-1: by a source's word, and for as long: the page of a report, to suspend; no other page, and no other act."""
+    for name in (ALEX, OMAR):
+        world.push(name)
+    desktop = world.enrolled(MONA)[1]
+    urn = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+    world.patch(ALEX, {f"{urn}:manager": {"value": str(_person(MONA).records.get().id)}})
+    with_a_key(MONA)
+    page = desktop.get(f"{ISSUER}/console/people/{_person().id}")
+    assert {name for one in page.forms() for name in one.buttons.get("act", [])} == {"suspend", "sign-out"}
+    assert desktop.get(f"{ISSUER}/console/people/{_person(OMAR).id}").status == 404
+    assert desktop.get(f"{ISSUER}/console").status == 404
+    form = next(one for one in page.forms() if "end" not in one.buttons.get("act", []) and "/act" in one.action)
+    assert desktop.submit(page, form, values={"act": "end", "because": "left for good"}).status == 404
+    assert "Suspended" in desktop.submit(page, form, values={"act": "suspend", "because": "lost the phone"}).html
+    world.patch(ALEX, {f"{urn}:manager": {"value": str(_person(OMAR).records.get().id)}})
+    assert desktop.get(f"{ISSUER}/console/people/{_person().id}").status == 404
 
 
 def test_header_leads_to_the_console(world: World) -> None:
