@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpResponseRedirect
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
@@ -48,9 +49,18 @@ class Language:
 def of_request(request: HttpRequest) -> str:
     """The language of a request: chosen here, of the signed-in person, of the browser, the default."""
     chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
-    stated = request.session.get(PREFERRED_LANGUAGE, "") if settings.SESSION_COOKIE_NAME in request.COOKIES else ""
     asked = request.headers.get("Accept-Language", "")
-    return _known(chosen) or _known(stated) or _known(asked) or site.settings().languages[0]
+    return _known(chosen) or _known(_stated(request)) or _known(asked) or site.settings().languages[0]
+
+
+def _stated(request: HttpRequest) -> object:
+    """The language that the browser's session has, or ""; an unavailable database is reported by the view, with 503."""
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return ""
+    try:
+        return request.session.get(PREFERRED_LANGUAGE, "")
+    except DatabaseError:
+        return ""
 
 
 def of_person(person: Person) -> str:
