@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import SELF
 from django.shortcuts import render
+from django.utils.translation import gettext_noop
 
 from derived.errors import Refused, TryLater, Unavailable
 from idp.errors import retry_after
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 # In the words of the person who reads it: the phrase of the status code is for programs.
 _TITLES: dict[int, str] = {
-    HTTPStatus.FORBIDDEN: "Not possible",
-    HTTPStatus.NOT_FOUND: "Nothing here",
-    HTTPStatus.METHOD_NOT_ALLOWED: "That did not work",
-    HTTPStatus.CONFLICT: "Not possible as things are",
-    HTTPStatus.GONE: "Too late",
-    HTTPStatus.TOO_MANY_REQUESTS: "Please wait",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Not available just now",
+    HTTPStatus.FORBIDDEN: gettext_noop("Not possible"),
+    HTTPStatus.NOT_FOUND: gettext_noop("Nothing here"),
+    HTTPStatus.METHOD_NOT_ALLOWED: gettext_noop("That did not work"),
+    HTTPStatus.CONFLICT: gettext_noop("Not possible as things are"),
+    HTTPStatus.GONE: gettext_noop("Too late"),
+    HTTPStatus.TOO_MANY_REQUESTS: gettext_noop("Please wait"),
+    HTTPStatus.INTERNAL_SERVER_ERROR: gettext_noop("Something went wrong"),
+    HTTPStatus.SERVICE_UNAVAILABLE: gettext_noop("Not available just now"),
 }
 _SOURCE = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?|[a-z][a-z0-9+.-]*:")  # CSP §2.3.1
 
@@ -49,25 +50,27 @@ def csrf_failure(request: HttpRequest, **_context: object) -> HttpResponse:
     """The page for a form from another site, or from an expired page."""
     return problem(
         request,
-        "This form has expired or came from another site.",
+        gettext_noop("This form has expired or came from another site."),
         status=403,
-        next_step="Go back, reload the page, and try again.",
+        next_step=gettext_noop("Go back, reload the page, and try again."),
     )
 
 
 def bad_request(request: HttpRequest, *_exception: object, **_context: object) -> HttpResponse:
     """The 400 page, for requests that Django refuses before any view."""
-    return problem(request, "The request is malformed, too large, or came from a page that is too old.", status=400)
+    return problem(
+        request, gettext_noop("The request is malformed, too large, or came from a page that is too old."), status=400
+    )
 
 
 def not_found(request: HttpRequest, *_exception: object, **_context: object) -> HttpResponse:
     """404."""
-    return problem(request, "There is no page at this address.", status=404)
+    return problem(request, gettext_noop("There is no page at this address."), status=404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """The 500 page, without details."""
-    return problem(request, "Something went wrong on our side. Nothing was changed.", status=500)
+    return problem(request, gettext_noop("Something went wrong on our side. Nothing was changed."), status=500)
 
 
 def with_wait(response: HttpResponse, refused: Refused | Unavailable) -> HttpResponse:

@@ -18,6 +18,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
 
+from derived.rules.kinds import POLICIES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,6 +45,8 @@ def texts() -> Iterator[tuple[str, Message, str | None]]:
     for package in ("derived", "scim", "idp"):
         for file in sorted((ROOT / package).rglob("*.py")):
             yield from _of(file, file.read_text(encoding="utf-8"))
+    for policy in POLICIES.values():  # `derived.rules` knows no Django
+        yield "derived/rules/kinds.py", policy.label, None
     for file in sorted((ROOT / "templates").rglob("*.*")):
         marked = templatize(file.read_text(encoding="utf-8"), origin=str(file))
         # What is outside of a text is X; what is left of a line would be no Python.

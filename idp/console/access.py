@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -54,7 +55,7 @@ def _people(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse]) -
                 request,
                 words.words,
                 status=words.status,
-                next_step="Go back to My access and look at it again: it has changed meanwhile.",
+                next_step=gettext_noop("Go back to My access and look at it again: it has changed meanwhile."),
             )
 
     return wrapped
@@ -128,7 +129,9 @@ def ask(request: HttpRequest, person: Person, number: int) -> HttpResponse:
     if not purpose.strip() or not purpose.isprintable():
         return _mine(request, person, wrong=rule.id)
     requests.request_access(person, rule, purpose=purpose, now=clock.now(), actor=requests.actor_of(person))
-    request.session["notice"] = f"Asked for {_name(rule)}. You are told by mail when somebody has decided."
+    request.session["notice"] = gettext("Asked for %(what)s. You are told by mail when somebody has decided.") % {
+        "what": _name(rule)
+    }
     return redirect("access")
 
 
@@ -138,7 +141,7 @@ def withdraw(request: HttpRequest, person: Person, number: int) -> HttpResponse:
     """Withdraw a request, or give up access."""
     row = get_object_or_404(Access.objects.select_related("person"), id=number, person=person)
     requests.withdraw(row, now=clock.now(), actor=requests.actor_of(person))
-    request.session["notice"] = "Done: you no longer have it, and ask for it no longer."
+    request.session["notice"] = gettext_noop("Done: you no longer have it, and ask for it no longer.")
     return redirect("access")
 
 
@@ -188,17 +191,22 @@ def decide(request: HttpRequest, decider: Person, number: int) -> HttpResponse:
     """Approve for a limited time, or refuse with a reason."""
     row = get_object_or_404(Access.objects.select_related("person", "rule"), id=number)
     if not entitlements.may_decide(decider, row.rule, now=clock.now()):
-        return pages.problem(request, "There is no such request.", status=404)
+        return pages.problem(request, gettext_noop("There is no such request."), status=404)
     now, reason = clock.now(), request.POST.get("reason", "")
     match request.POST.get("decision"):
         case "approve":
             requests.approve(row, by=decider, days=_days(request), now=now, actor=name_of(decider))
-            request.session["notice"] = f"{row.person.display_name()} may enter {_name(row.rule)} now, and was told."
+            request.session["notice"] = gettext("%(display_name)s may enter %(what)s now, and was told.") % {
+                "display_name": row.person.display_name(),
+                "what": _name(row.rule),
+            }
         case "refuse":
             if not reason.strip() or not reason.isprintable():
                 return _review(request, decider, wrong=row.id)
             requests.refuse(row, reason=reason, by=decider, now=now, actor=name_of(decider))
-            request.session["notice"] = f"Refused. {row.person.display_name()} is told your reason."
+            request.session["notice"] = gettext("Refused. %(display_name)s is told your reason.") % {
+                "display_name": row.person.display_name()
+            }
         case _:
             raise Refused(Reason.ILLEGAL_MOVE)
     return redirect("access-review")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -27,17 +28,19 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 _DONE = {
-    Act.SUSPEND: "Suspended: nothing of this person works until somebody resumes them.",
-    Act.RESUME: "Resumed: everything of this person works again.",
-    Act.INVITE: "An invitation goes out; an earlier one no longer works.",
-    Act.REVOKE: "It no longer works.",
-    Act.LOST: "It no longer works. This person looks through what was added with it in the last seven days.",
-    Act.SIGN_OUT: "Signed out. This person can sign in again.",
-    Act.END: "Ended, for good: nothing of this person works any more.",
+    Act.SUSPEND: gettext_noop("Suspended: nothing of this person works until somebody resumes them."),
+    Act.RESUME: gettext_noop("Resumed: everything of this person works again."),
+    Act.INVITE: gettext_noop("An invitation goes out; an earlier one no longer works."),
+    Act.REVOKE: gettext_noop("It no longer works."),
+    Act.LOST: gettext_noop(
+        "It no longer works. This person looks through what was added with it in the last seven days."
+    ),
+    Act.SIGN_OUT: gettext_noop("Signed out. This person can sign in again."),
+    Act.END: gettext_noop("Ended, for good: nothing of this person works any more."),
 }
-_SECOND = "Recorded. A second person must do the same within 7 days. Nothing was changed yet."
-_TOO_LITTLE = "Say why, in 4 to 300 characters on one line. Nothing was changed."
-_NOT_NOW = "That is not possible now: somebody may have done it already. Nothing was changed."
+_SECOND = gettext_noop("Recorded. A second person must do the same within 7 days. Nothing was changed yet.")
+_TOO_LITTLE = gettext_noop("Say why, in 4 to 300 characters on one line. Nothing was changed.")
+_NOT_NOW = gettext_noop("That is not possible now: somebody may have done it already. Nothing was changed.")
 
 
 def offered(found: Person, actor: Person, *, now: datetime) -> dict[str, object]:

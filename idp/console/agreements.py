@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
 _MOST = 200
 _WORDS = {
-    Reason.BAD_PROOF: f"Write {redress.LEAST_WORDS} to {redress.MOST_WORDS} characters. We kept what you typed.",
-    Reason.NOT_ENTITLED: "This case is about you, or is your own. Another manager answers it.",
-    Reason.ILLEGAL_MOVE: "This case was answered before. We changed nothing.",
+    Reason.BAD_PROOF: gettext_lazy("Write %(least_words)s to %(most_words)s characters. We kept what you typed.")
+    % {"least_words": redress.LEAST_WORDS, "most_words": redress.MOST_WORDS},
+    Reason.NOT_ENTITLED: gettext_noop("This case is about you, or is your own. Another manager answers it."),
+    Reason.ILLEGAL_MOVE: gettext_noop("This case was answered before. We changed nothing."),
 }
 
 
@@ -85,7 +87,7 @@ def case(request: HttpRequest, manager: Person, number: int) -> HttpResponse:
                 raise
             status, error = (400 if refused.reason == Reason.BAD_PROOF else 409), _WORDS[refused.reason]
         else:
-            request.session["notice"] = f"Case {row.pk} is answered, and its person is told."
+            request.session["notice"] = gettext("Case %(pk)s is answered, and its person is told.") % {"pk": row.pk}
             return redirect("console-redress")
     values = {
         **_case(row, now=now),

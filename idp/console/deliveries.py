@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.shortcuts import redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -32,7 +33,9 @@ def deliveries(request: HttpRequest, _manager: Person) -> HttpResponse:
         number = request.POST.get("number", "")
         rows = outbox.undelivered().filter(id=int(number) if number.isdecimal() and len(number) <= _MOST_DIGITS else 0)
         tried = outbox.retry(rows, now=now)
-        request.session["notice"] = "It is tried again now." if tried else "It was delivered already."
+        request.session["notice"] = (
+            gettext_noop("It is tried again now.") if tried else gettext_noop("It was delivered already.")
+        )
         return redirect("console-deliveries")
     values = {
         "rows": listed(outbox.undelivered(), most=_MOST, now=now),

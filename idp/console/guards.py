@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from uuid import UUID
 
 from django.http import Http404
+from django.utils.translation import gettext_noop
 
 from derived import clock
 from derived.errors import Reason, Refused
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
     from scim.access.roles import Answer, Verb
 
 P = ParamSpec("P")
-_TWO_FACTORS = (
+_TWO_FACTORS = gettext_noop(
     "Deciding for other people needs a passkey, a security key or a card, because a fake site cannot use those. If you "
     "have none yet, sign in and add one in My account."
 )
-_STRONGEST = "A check in person needs a sign-in at the highest level (AAL3): with your card or security key."
-_FRESH = "Deciding for other people needs a sign-in in the last 20 minutes."
+_STRONGEST = gettext_noop(
+    "A check in person needs a sign-in at the highest level (AAL3): with your card or security key."
+)
+_FRESH = gettext_noop("Deciding for other people needs a sign-in in the last 20 minutes.")
 
 
 def allows(
@@ -109,7 +112,7 @@ def _guarded(
                 request,
                 words.words,
                 status=words.status,
-                next_step="Go back to what waits: somebody may have decided this already.",
+                next_step=gettext_noop("Go back to what waits: somebody may have decided this already."),
             )
 
     return wrapped
@@ -122,7 +125,7 @@ def _person(person_id: object) -> Person | None:
 
 
 def _nothing_here(request: HttpRequest) -> HttpResponse:
-    return pages.problem(request, "There is no page at this address.", status=404)
+    return pages.problem(request, gettext_noop("There is no page at this address."), status=404)
 
 
 def require(person: Person, verb: Verb, *about: Person) -> Answer:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Count
 from django.shortcuts import redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -59,6 +60,8 @@ def _decide(request: HttpRequest, manager: Person) -> HttpResponse:
     for one in people:
         require(manager, verb, one)
     done = [act(one, now=clock.now(), actor=name_of(manager)) for one in people]
-    waits = f"{len(people)} recorded. A second manager must do the same within 7 days. Nothing was changed yet."
+    waits = gettext("%(count)s recorded. A second manager must do the same within 7 days. Nothing was changed yet.") % {
+        "count": len(people)
+    }
     request.session["notice"] = waits if False in done else f"{len(people)} {words}."
     return redirect("console-held")

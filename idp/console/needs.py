@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -63,8 +64,10 @@ def decide(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
     now = clock.now()
     many = under_lock(person.account_id, lambda account: move(account, now=now, actor=name_of(manager)))
     request.session["notice"] = (
-        f"{person.display_name()}: {many} {'stay' if decision == 'keep' else 'ended'}. It is on record."
-    )
+        gettext("%(who)s: %(count)s stay. It is on record.")
+        if decision == "keep"
+        else gettext("%(who)s: %(count)s ended. It is on record.")
+    ) % {"who": person.display_name(), "count": many}
     return redirect("console-needs")
 
 
@@ -97,4 +100,4 @@ def _shown(account: Account, manager: Person) -> dict[str, Any]:
 
 
 def _name(row: Credential) -> str:
-    return row.name or policy_of(Kind(row.kind)).label
+    return row.name or gettext(policy_of(Kind(row.kind)).label)

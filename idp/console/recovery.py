@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 WAYS = {
-    CheckedBy.IN_PERSON: "Face to face, with a photo document",
-    CheckedBy.VIDEO: "In a video call, with a photo document",
+    CheckedBy.IN_PERSON: gettext_noop("Face to face, with a photo document"),
+    CheckedBy.VIDEO: gettext_noop("In a video call, with a photo document"),
     CheckedBy.CALL_BACK: "I called a number that was known before, and asked what only this person knows",
 }
 LEAST_PLACE, MOST_PLACE = 2, 120
 _NEW_ADDRESS = timedelta(days=30)
-_TOO_LITTLE = "Say how you checked who it is, in 8 to 300 characters on one line. Nothing was changed."
+_TOO_LITTLE = gettext_noop("Say how you checked who it is, in 8 to 300 characters on one line. Nothing was changed.")
 
 
 def shown(found: Person, manager: Person, *, now: datetime) -> dict[str, object]:
@@ -53,7 +54,7 @@ def shown(found: Person, manager: Person, *, now: datetime) -> dict[str, object]
         "address_changed": found.contact_changed_at
         if found.contact_changed_at and found.contact_changed_at > now - _NEW_ADDRESS
         else None,
-        "obstacle": obstacle if address else "No source gave an address, so no invitation can be sent.",
+        "obstacle": obstacle if address else gettext_noop("No source gave an address, so no invitation can be sent."),
         "ways": [{"value": way.value, "label": label} for way, label in WAYS.items()],
         "first": first,
         "first_way": WAYS.get(CheckedBy(first.said["checked"])) if first is not None else "",
@@ -63,9 +64,9 @@ def shown(found: Person, manager: Person, *, now: datetime) -> dict[str, object]
 
 def _obstacle(refused: Refused) -> str:
     if refused.reason == Reason.ILLEGAL_MOVE:
-        return "This person has never had a way to sign in. Send the invitation again instead."
+        return gettext_noop("This person has never had a way to sign in. Send the invitation again instead.")
     if refused.reason == Reason.RECOVERY_IN_PERSON:
-        return "At this person's level it takes a confirmed check in person first: see above."
+        return gettext_noop("At this person's level it takes a confirmed check in person first: see above.")
     return error_response(refused.reason).words
 
 
@@ -90,9 +91,10 @@ def recover(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
         said = _TOO_LITTLE if refused.reason == Reason.BAD_PROOF else _obstacle(refused)
     else:
         said = (
-            f"An invitation goes to {found.invitation_address()}. All earlier ways to sign in have ended."
+            gettext("An invitation goes to %(invitation_address)s. All earlier ways to sign in have ended.")
+            % {"invitation_address": found.invitation_address()}
             if done
-            else "Recorded. A second manager must agree within 7 days. Nothing was changed yet."
+            else gettext_noop("Recorded. A second manager must agree within 7 days. Nothing was changed yet.")
         )
     request.session["notice"] = said
     return redirect("console-person", person_id=found.id)

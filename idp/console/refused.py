@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.shortcuts import redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 _MOST = 100
 _ACTS = {
-    "suspend": (refusals.suspend_person, "Suspended: nothing of this person works until somebody resumes them."),
-    "dismiss": (refusals.dismiss, "Dismissed: this person stays active."),
+    "suspend": (
+        refusals.suspend_person,
+        gettext_noop("Suspended: nothing of this person works until somebody resumes them."),
+    ),
+    "dismiss": (refusals.dismiss, gettext_noop("Dismissed: this person stays active.")),
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _MOST = 100
 _PAIR = 2
 _MOST_LOCKED_OUT = 20
-_SECOND = "Your approval is recorded. A second manager must approve the same within 7 days."
+_SECOND = gettext_noop("Your approval is recorded. A second manager must approve the same within 7 days.")
 _WHY = {
     SelectionReason.ONLY: "nobody else says anything",
     SelectionReason.PRECEDENCE: "by the order of the sources",
@@ -167,16 +168,20 @@ def _decide_match(request: HttpRequest, manager: Person, row: Match) -> HttpResp
     require(manager, Verb.JOIN if decision.startswith("join") else Verb.SPLIT, *about)
     if decision == "split":
         done = matching.split(row, now=now, actor=actor) is not None
-        words = "They are two people again." if done else _SECOND
+        words = gettext_noop("They are two people again.") if done else _SECOND
     elif row.state != MatchState.WAITING or decision not in {"join", "apart", "join-pair", "apart-pair"}:
         raise Refused(Reason.ILLEGAL_MOVE)
     elif decision.startswith("join"):
         case = Case((row,)) if decision == "join-pair" else whole
         done = cases.join(case, now=now, actor=actor)
-        words = "They are one person now. Nothing of a joined record counts until it is adopted." if done else _SECOND
+        words = (
+            gettext_noop("They are one person now. Nothing of a joined record counts until it is adopted.")
+            if done
+            else _SECOND
+        )
     else:
         done = cases.keep_apart(Case((row,)) if decision == "apart-pair" else whole, now=now, actor=actor)
-        words = "They stay different people, and it will not be asked again." if done else _SECOND
+        words = gettext_noop("They stay different people, and it will not be asked again.") if done else _SECOND
     request.session["notice"] = words
     return redirect("console")
 
@@ -200,8 +205,8 @@ def person(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespon
         "may": may,
         "credentials": [
             {
-                "name": one.name or policy_of(Kind(one.kind)).label,
-                "kind": policy_of(Kind(one.kind)).label,
+                "name": one.name or gettext(policy_of(Kind(one.kind)).label),
+                "kind": gettext(policy_of(Kind(one.kind)).label),
                 "aal": int(status.level(one)),
                 "state": one.state,
                 "id": one.id,
@@ -290,7 +295,9 @@ def check(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespons
         found.account_id,
         lambda account: identity_checks.record(account, said, wrapper(), now=now, actor=name_of(manager)),
     )
-    request.session["notice"] = "Recorded, for good. It serves once another manager, at AAL3, has confirmed it."
+    request.session["notice"] = gettext_noop(
+        "Recorded, for good. It serves once another manager, at AAL3, has confirmed it."
+    )
     return redirect("console-person", person_id=found.id)
 
 
@@ -305,7 +312,9 @@ def confirm_check(request: HttpRequest, manager: Person, person_id: UUID, check_
         found.account_id,
         lambda account: identity_checks.confirm(account, check_id, by=name, now=now, actor=name),
     )
-    request.session["notice"] = "Confirmed. A certificate at AAL3 may be issued on it within 90 days, once."
+    request.session["notice"] = gettext_noop(
+        "Confirmed. A certificate at AAL3 may be issued on it within 90 days, once."
+    )
     return redirect("console-person", person_id=found.id)
 
 
@@ -318,7 +327,7 @@ def readmit(request: HttpRequest, manager: Person, person_id: UUID) -> HttpRespo
     words = returns.obstacle(found)
     if not words:
         done = returns.readmit(found, now=clock.now(), actor=name_of(manager))
-        words = "They are back, and invited anew: no credential came back." if done else _SECOND
+        words = gettext_noop("They are back, and invited anew: no credential came back.") if done else _SECOND
     request.session["notice"] = words
     return redirect("console-person", person_id=found.id)
 
@@ -333,7 +342,7 @@ def enable(request: HttpRequest, manager: Person, person_id: UUID, credential_id
     require(manager, Verb.LIFT, found)
     if not under_lock(found.account_id, lambda account: by_person.enable(account, row, now=now, actor=name)):
         raise Refused(Reason.ILLEGAL_MOVE)
-    request.session["notice"] = f"{row.name} signs in again."
+    request.session["notice"] = gettext("%(name)s signs in again.") % {"name": row.name}
     return redirect("console-person", person_id=found.id)
 
 
@@ -344,6 +353,8 @@ def adopt(request: HttpRequest, manager: Person, record_id: UUID) -> HttpRespons
     record = get_object_or_404(Record.objects.select_related("person", "source"), id=record_id)
     require(manager, Verb.ADOPT, record.person)
     done = returns.adopt(record, now=clock.now(), actor=name_of(manager))
-    words = f"The record of {record.source.name} counts from now on, for all that this source is trusted for."
+    words = gettext("The record of %(name)s counts from now on, for all that this source is trusted for.") % {
+        "name": record.source.name
+    }
     request.session["notice"] = words if done else _SECOND
     return redirect("console-person", person_id=record.person_id)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import DatabaseError, DataError
 from django.http import HttpResponse, JsonResponse
+from django.utils.translation import gettext, gettext_noop
 
 from derived import clock
 from derived.errors import RametError, Reason, Refused, TryLater, Unavailable
@@ -32,7 +33,7 @@ _CSP = (
 )
 
 
-_FULL = "The server has no space left on its disk. Try again later."
+_FULL = gettext_noop("The server has no space left on its disk. Try again later.")
 
 
 class Edge:
@@ -61,7 +62,7 @@ class Edge:
         if not _is_at_its_host(request):
             return _harden(HttpResponse("nothing here", status=404, content_type="text/plain"))
         if len(request.META.get("QUERY_STRING", "")) > routes.MOST_QUERY:
-            return _harden(_refusal(request, 414, "invalid_request", "The address is too long."))
+            return _harden(_refusal(request, 414, "invalid_request", gettext_noop("The address is too long.")))
         if (
             request.method not in {"GET", "HEAD"}
             and request.content_type == "multipart/form-data"
@@ -87,19 +88,21 @@ class Edge:
                 found = answer_to(error)
                 return _refusal(request, found.status, found.error, found.words, retry_after(error))
             case DataError():  # a NUL or a number that PostgreSQL cannot store is the caller's fault (E23)
-                return _refusal(request, 400, "invalid_request", "The request has a value that cannot be.")
+                return _refusal(
+                    request, 400, "invalid_request", gettext_noop("The request has a value that cannot be.")
+                )
             case DatabaseError():
                 logger.error("the database did not answer: %s", type(error).__name__)
                 found = error_response(Reason.DATABASE_BUSY)
                 return _refusal(request, found.status, found.error, found.words)
             case RequestDataTooBig() | TooManyFieldsSent():
-                return _refusal(request, 413, "invalid_request", "The request is too large.")
+                return _refusal(request, 413, "invalid_request", gettext_noop("The request is too large."))
             case DisallowedHost():
                 return HttpResponse("unknown host", status=400, content_type="text/plain")
             case SuspiciousOperation() | UnicodeDecodeError():
-                return _refusal(request, 400, "invalid_request", "The request is malformed.")
+                return _refusal(request, 400, "invalid_request", gettext_noop("The request is malformed."))
             case RametError():
-                return _refusal(request, 400, "invalid_request", "The request was refused.")
+                return _refusal(request, 400, "invalid_request", gettext_noop("The request was refused."))
             case _:
                 return None
 
@@ -113,10 +116,15 @@ def _no_file(request: HttpRequest) -> HttpResponse | None:
             request,
             415 if request.path.startswith(routes.SCIM) else 400,
             "invalid_request",
-            "Nothing here takes files.",
+            gettext_noop("Nothing here takes files."),
         )
     if not length.isdecimal() or len(length) > len(str(most)) or int(length) > most:
-        return _refusal(request, 413, "invalid_request", f"A file here has at most {most // 1024} KiB.")
+        return _refusal(
+            request,
+            413,
+            "invalid_request",
+            gettext("A file here has at most %(most_1024)s KiB.") % {"most_1024": most // 1024},
+        )
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext_noop
 
 from derived.ledger import status
 from derived.minting import passkey as webauthn
@@ -64,7 +65,7 @@ def registered(
 def named(request: HttpRequest, verified: RegisteredPasskey) -> str:
     """The holder's name for it, or else its model."""
     said = "".join(one for one in request.POST.get("name", "")[: _LONGEST_NAME * 2] if one.isprintable()).strip()
-    return (said or verified.model or "Passkey or security key")[:_LONGEST_NAME]
+    return (said or verified.model or gettext_noop("Passkey or security key"))[:_LONGEST_NAME]
 
 
 def reasons(row: Credential, key: Passkey) -> list[str]:

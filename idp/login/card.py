@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext_noop
+
 from derived import clock
 from derived.changes import issue, renew
 from derived.changes.issue import VerifiedCertificate
@@ -96,8 +98,8 @@ def offers(_request: HttpRequest) -> list[Way]:
         Way(
             name="card",
             kind=Kind.PIV_CARD,
-            label="Use your PIV or CAC card",
-            hint="Insert the card first; you will be asked for its PIN.",
+            label=gettext_noop("Use your PIV or CAC card"),
+            hint=gettext_noop("Insert the card first; you will be asked for its PIN."),
             url="/login/card",
             reaches=AAL.AAL3,
             phishing_resistant=True,

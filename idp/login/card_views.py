@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
     from derived.models import Account, Credential
 
-_TOO_OLD = "This card sign-in took too long, was used already, or began in another browser."
-_AGAIN = "Go back to the sign-in page and start again in this browser."
-_UNKNOWN = "Your card is in order, but no account here knows it."
-_UNKNOWN_NEXT = (
+_TOO_OLD = gettext_noop("This card sign-in took too long, was used already, or began in another browser.")
+_AGAIN = gettext_noop("Go back to the sign-in page and start again in this browser.")
+_UNKNOWN = gettext_noop("Your card is in order, but no account here knows it.")
+_UNKNOWN_NEXT = gettext_noop(
     "Sign in another way, then add the card in My devices. A new card can take the place of your old one there."
 )
 
@@ -129,7 +130,11 @@ def _passphrase_wrong(request: HttpRequest, credential: Credential, *, now: date
 def refusal(request: HttpRequest, refused: Refused | Unavailable) -> HttpResponse:
     """The reason why a card was refused, and the next step; nothing about its owner."""
     found = answer_to(refused)
-    words, next_step, status = found.words, "Sign in another way, or start again with the right card.", found.status
+    words, next_step, status = (
+        found.words,
+        gettext_noop("Sign in another way, or start again with the right card."),
+        found.status,
+    )
     if refused.reason == Reason.ALREADY_SPENT:
         words, next_step, status = _TOO_OLD, _AGAIN, 410
     elif refused.reason == Reason.CREDENTIAL_UNKNOWN:

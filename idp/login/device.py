@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext_noop
+
 from derived.changes import issue
 from derived.errors import AlreadySpent, Reason, Refused
 from derived.ledger import status
@@ -57,7 +59,7 @@ def offers(_request: HttpRequest) -> list[Way]:
         Way(
             name="device",
             kind=Kind.DEVICE_KEY,
-            label="Use this device",
+            label=gettext_noop("Use this device"),
             hint="if you added it in My devices",
             url="/login/device",
             reaches=AAL.AAL2,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext_noop
 
 from derived.changes import issue
 from derived.errors import AlreadySpent, Reason, Refused
@@ -134,8 +135,8 @@ def offers(_request: HttpRequest) -> list[Way]:
         Way(
             name="passkey",
             kind=Kind.PASSKEY,
-            label="Use a passkey or security key",
-            hint="Your phone, this computer or a security key signs in without a password.",
+            label=gettext_noop("Use a passkey or security key"),
+            hint=gettext_noop("Your phone, this computer or a security key signs in without a password."),
             url="/login/passkey",
             reaches=AAL.AAL3,
             phishing_resistant=True,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.http import JsonResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -19,11 +20,11 @@ from idp.models import AuthorizationRequest
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
-_WRONG = (
+_WRONG = gettext_noop(
     "This key was not accepted. If you took it off your account, or it belongs to another account, sign in another way."
 )
-_TOO_OLD = "That took too long, or was sent twice. Try again."
-_NOT_LIVE = "This key can no longer sign in. Sign in another way."
+_TOO_OLD = gettext_noop("That took too long, or was sent twice. Try again.")
+_NOT_LIVE = gettext_noop("This key can no longer sign in. Sign in another way.")
 WORDS = {
     Reason.BAD_PROOF: _WRONG,
     Reason.CREDENTIAL_UNKNOWN: _WRONG,

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from django.contrib.auth.hashers import Argon2PasswordHasher, check_password, make_password
 from django.contrib.auth.password_validation import CommonPasswordValidator
+from django.utils.translation import gettext, gettext_noop
 
 from derived.errors import Reason, Refused
 
@@ -43,21 +44,23 @@ def objection(secret: str, *, context: tuple[str, ...] = ()) -> str | None:
     context: names of the person and the service, which may not be the whole of it.
     """
     if len(secret) > MOST * _MOST_COMPOSED:
-        return f"Use at most {MOST} characters."
+        return gettext("Use at most %(most)s characters.") % {"most": MOST}
     secret = normalised(secret)
     if len(secret) < LEAST:
-        return f"Use at least {LEAST} characters. A few words are easy to remember and hard to guess."
+        return gettext("Use at least %(least)s characters. A few words are easy to remember and hard to guess.") % {
+            "least": LEAST
+        }
     if len(secret) > MOST:
-        return f"Use at most {MOST} characters."
+        return gettext("Use at most %(most)s characters.") % {"most": MOST}
     if "\x00" in secret:
-        return "That has a character that cannot be typed again."
+        return gettext_noop("That has a character that cannot be typed again.")
     folded = secret.casefold().strip()
     words = {part for word in context for part in (word.casefold(), word.casefold().split("@")[0])} | _CONTEXT
     stripped = folded.rstrip("0123456789!?.#*-_ ")
     if len(set(folded)) < _LEAST_CONTEXT or folded in _blocklist().passwords or stripped in _blocklist().passwords:
-        return "That is one of the passwords that are guessed first. Choose another."
+        return gettext_noop("That is one of the passwords that are guessed first. Choose another.")
     if stripped in {word for word in words if len(word) >= _LEAST_CONTEXT}:
-        return "That is too close to your name or to the name of this service. Choose another."
+        return gettext_noop("That is too close to your name or to the name of this service. Choose another.")
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.shortcuts import redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 CHARACTERS = 12
-_WRONG = "That user name and pass do not go together, or the pass was used already or is over."
+_WRONG = gettext_noop("That user name and pass do not go together, or the pass was used already or is over.")
 _LONGEST_NAME = 320
 
 

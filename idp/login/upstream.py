@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_noop
 
 from derived.errors import Reason, Refused
 from derived.ledger import status
@@ -39,8 +40,8 @@ def _way(upstream: Upstream) -> Way:
     return Way(
         name=f"upstream-{upstream.slug}",
         kind=Kind.UPSTREAM,
-        label=f"Sign in at {upstream.name}",
-        hint="If you linked it in My devices.",
+        label=gettext("Sign in at %(name)s") % {"name": upstream.name},
+        hint=gettext_noop("If you linked it in My devices."),
         url=reverse("login-upstream", args=[upstream.slug]),
         reaches=AAL(min(best, upstream.cap)),
         phishing_resistant=bool(upstream.phishing_resistant),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import SELF
 from django.http import HttpResponse
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 _ANSWER = ("code", "state", "iss", "error")
 _MOST = 4096
 _NEXT = {
-    Reason.CREDENTIAL_UNKNOWN: "Sign in another way, open My devices, and link it there.",
-    Reason.UPSTREAM_UNTRUSTED: "Start again from the sign-in page, in this browser.",
+    Reason.CREDENTIAL_UNKNOWN: gettext_noop("Sign in another way, open My devices, and link it there."),
+    Reason.UPSTREAM_UNTRUSTED: gettext_noop("Start again from the sign-in page, in this browser."),
     Reason.UPSTREAM_SAYS_NOTHING: (
-        "Sign in another way, or ask your identity team to look at the settings of this provider."
+        gettext_noop("Sign in another way, or ask your identity team to look at the settings of this provider.")
     ),
 }
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from derived.models import Account, Credential
     from idp.login.need import Need
 
-_WRONG_PASSWORD = "That user name and password do not go together. Check both and try again."  # noqa: S105 - a message
-_WRONG_CODE = "That code is not right, or was used already. Wait for the next one and try again."
-_WRONG_DEVICE = "Check the passphrase of this device and try again."
-_ENDED_DEVICE = "This device can no longer sign in. Sign in another way and add it again in My devices."
+_WRONG_PASSWORD = gettext_noop("That user name and password do not go together. Check both and try again.")
+_WRONG_CODE = gettext_noop("That code is not right, or was used already. Wait for the next one and try again.")
+_WRONG_DEVICE = gettext_noop("Check the passphrase of this device and try again.")
+_ENDED_DEVICE = gettext_noop("This device can no longer sign in. Sign in another way and add it again in My devices.")
 _CHALLENGES, _MOST_CHALLENGES = "device_challenges", 5
 LOGIN_TYP = "ramet-login+jwt"
 PASSWORD_AND_TOTP = VerifiedFactors(factors=frozenset({Factor.PASSWORD, Factor.TOTP}))
@@ -202,7 +203,7 @@ def end_session(request: HttpRequest, session_id: UUID) -> HttpResponse:
         return redirect("login")
     found = mine.account.sessions.filter(id=session_id).select_related("account").first()
     if found is None:
-        return pages.problem(request, "There is no such session of yours.", status=404)
+        return pages.problem(request, gettext_noop("There is no such session of yours."), status=404)
     session.end(found, now=clock.now(), actor="person")
     if found.id == mine.id:
         request.session.flush()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from django.shortcuts import redirect
 from django.urls import path
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from scim.models import Person
 
 P = ParamSpec("P")
-_STRONG = (
+_STRONG = gettext_noop(
     "Deciding on requests needs a sign-in that fake sites cannot steal, in the last 20 minutes: with your card, a"
     " passkey or a security key."
 )
@@ -62,7 +63,10 @@ def approvers_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpRespo
         except Refused as refused:
             found = answer_to(refused)
             return pages.problem(
-                request, found.words, status=found.status, next_step="Go back to the request, and read it again."
+                request,
+                found.words,
+                status=found.status,
+                next_step=gettext_noop("Go back to the request, and read it again."),
             )
 
     return wrapped
@@ -115,7 +119,7 @@ def request_page(request: HttpRequest, person: Person, request_id: UUID) -> Http
         if refused.reason not in {Reason.BAD_PROOF, Reason.TERMS_CHANGED}:
             raise
         error = (
-            "Say why in 4 to 300 letters. The person reads it."
+            gettext_noop("Say why in 4 to 300 letters. The person reads it.")
             if refused.reason == Reason.BAD_PROOF
             else answer_to(refused).words
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from django.db.models import Q
 from django.shortcuts import redirect
 from django.urls import path
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -36,9 +37,11 @@ _FIELDS = (
     "kind", "label", "aal", "form_factor", "model", "serial", "asset_tag", "managed", "purpose", "until", "ticket",
 )  # fmt: skip
 _LONGEST = 400
-_FOR_WHOM = "There is nobody with this login name for whom you can ask."
+_FOR_WHOM = gettext_noop("There is nobody with this login name for whom you can ask.")
 _WORDS = {
-    Reason.ILLEGAL_MOVE: "There is an open request of this kind. Withdraw it first, or wait for its decision.",
+    Reason.ILLEGAL_MOVE: gettext_noop(
+        "There is an open request of this kind. Withdraw it first, or wait for its decision."
+    ),
     Reason.NOT_ENTITLED: _FOR_WHOM,
 }
 
@@ -56,7 +59,10 @@ def people_only(view: Callable[Concatenate[HttpRequest, Person, P], HttpResponse
         except Refused as refused:
             found = answer_to(refused)
             return pages.problem(
-                request, found.words, status=found.status, next_step="Go back to My requests: it has changed meanwhile."
+                request,
+                found.words,
+                status=found.status,
+                next_step=gettext_noop("Go back to My requests: it has changed meanwhile."),
             )
 
     return wrapped
@@ -114,9 +120,9 @@ def ask(request: HttpRequest, person: Person) -> HttpResponse:
             return _form(request, person, WrongField("login_name", _FOR_WHOM))
         return _form(request, person, WrongField("", _WORDS.get(refused.reason) or answer_to(refused).words))
     request.session["notice"] = (
-        "Approved: you can collect it now."
+        gettext_noop("Approved: you can collect it now.")
         if row.state == RequestState.APPROVED and row.account_id == person.account_id
-        else "Your request is recorded. You get a mail when it is decided."
+        else gettext_noop("Your request is recorded. You get a mail when it is decided.")
     )
     return redirect("request", request_id=row.id)
 
@@ -138,8 +144,8 @@ def _form(request: HttpRequest, person: Person, wrong: WrongField | None) -> Htt
     given = request.POST if request.method == "POST" else request.GET
     values = {
         "values": {name: given.get(name, "")[:_LONGEST] for name in (*_FIELDS, "login_name")},
-        "kinds": [(kind.value, policy_of(kind).label) for kind in POLICIES if policy_of(kind).is_derived],
-        "labels": [(Label.GENERIC.value, "Generic"), (Label.DERIVED_PIV.value, "Derived PIV")],
+        "kinds": [(kind.value, gettext(policy_of(kind).label)) for kind in POLICIES if policy_of(kind).is_derived],
+        "labels": [(Label.GENERIC.value, "Generic"), (Label.DERIVED_PIV.value, gettext_noop("Derived PIV"))],
         "form_factors": FORM_FACTORS,
         "wrong": wrong,
         "error": wrong is not None,
@@ -183,7 +189,7 @@ def _own(request_id: UUID, person: Person) -> Request:
 def withdraw(request: HttpRequest, person: Person, request_id: UUID) -> HttpResponse:
     """Withdraw a request before it is collected."""
     approving.withdraw(_own(request_id, person), person, now=clock.now())
-    request.session["notice"] = "Withdrawn. Nothing was issued."
+    request.session["notice"] = gettext_noop("Withdrawn. Nothing was issued.")
     return redirect("requests")
 
 

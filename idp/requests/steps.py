@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext, gettext_noop, ngettext
+
 from derived.rules.assurance import AAL
 from derived.rules.kinds import Kind, Label, policy_of
 from derived.rules.requests import Approval, RequestState
@@ -19,22 +21,22 @@ if TYPE_CHECKING:
 _PAST_APPROVAL = {RequestState.APPROVED, RequestState.COLLECTING, RequestState.ISSUED, RequestState.ACTIVE}
 _COLLECTED = {RequestState.COLLECTING, RequestState.ISSUED, RequestState.ACTIVE}
 NAMES = {
-    RequestState.ASKED: "Asked",
-    RequestState.WAITING: "Waits for a decision",
-    RequestState.APPROVED: "Approved: ready to collect",
-    RequestState.COLLECTING: "Being collected",
-    RequestState.ISSUED: "Collected: not used yet",
-    RequestState.ACTIVE: "Active",
-    RequestState.REFUSED: "Refused",
-    RequestState.WITHDRAWN: "Withdrawn",
-    RequestState.EXPIRED: "Expired",
-    RequestState.LAPSED: "Ended: its conditions no longer hold",
-    RequestState.FAILED: "Failed",
+    RequestState.ASKED: gettext_noop("Asked"),
+    RequestState.WAITING: gettext_noop("Waits for a decision"),
+    RequestState.APPROVED: gettext_noop("Approved: ready to collect"),
+    RequestState.COLLECTING: gettext_noop("Being collected"),
+    RequestState.ISSUED: gettext_noop("Collected: not used yet"),
+    RequestState.ACTIVE: gettext_noop("Active"),
+    RequestState.REFUSED: gettext_noop("Refused"),
+    RequestState.WITHDRAWN: gettext_noop("Withdrawn"),
+    RequestState.EXPIRED: gettext_noop("Expired"),
+    RequestState.LAPSED: gettext_noop("Ended: its conditions no longer hold"),
+    RequestState.FAILED: gettext_noop("Failed"),
 }
 _NEEDS = {
-    Approval.NONE: "No approval is needed",
-    Approval.ONE: "One approval is needed",
-    Approval.TWO: "Two people must approve",
+    Approval.NONE: gettext_noop("No approval is needed"),
+    Approval.ONE: gettext_noop("One approval is needed"),
+    Approval.TWO: gettext_noop("Two people must approve"),
     Approval.SYSTEM: "A system must approve",
 }
 
@@ -62,28 +64,31 @@ def steps(row: Request) -> list[Step]:
     else:
         notes = (*_decisions(row), *((row.reason,) if row.reason and state != RequestState.REFUSED else ()))
         return [*found, Step(name=NAMES[state], state="ended", notes=notes, at=row.ended_at)]
-    name, deadline = "Collected by its holder", row.expires_at
+    name, deadline = gettext_noop("Collected by its holder"), row.expires_at
     if state in _COLLECTED:
         found.append(Step(name=name, state="done", at=row.consumed_at))
     else:
         is_next = state == RequestState.APPROVED
         found.append(Step(name=name, state="now" if is_next else "later", until=deadline if is_next else None))
     if state == RequestState.ACTIVE:
-        return [*found, Step(name="First use", state="done", at=row.ended_at)]
+        return [*found, Step(name=gettext_noop("First use"), state="done", at=row.ended_at)]
     is_next = state in {RequestState.COLLECTING, RequestState.ISSUED}
-    return [*found, Step(name="First use", state="now" if is_next else "later", until=deadline if is_next else None)]
+    return [
+        *found,
+        Step(name=gettext_noop("First use"), state="now" if is_next else "later", until=deadline if is_next else None),
+    ]
 
 
 def _decisions(row: Request) -> tuple[str, ...]:
     """One sentence for each decision, void ones too."""
-    said = [f"By the rule {row.rule}."] if row.rule else []
+    said = [gettext("By the rule %(rule)s.") % {"rule": row.rule}] if row.rule else []
     for one in row.decisions.select_related("account__person", "acting_for__person").order_by("at", "id"):
-        verb = "Approved" if one.approves else "Refused"
+        verb = gettext("Approved by %(who)s") if one.approves else gettext("Refused by %(who)s")
         delegate = f" for {one.acting_for.person.display_name()}" if one.acting_for else ""
         words = f": {one.words}" if one.words else ""
         void = " (no longer counts)" if one.void_at else ""
-        said.append(f"{verb} by {who(one.by)}{delegate}{void}{words}")
-    return tuple(said) or (("No approval was needed.",) if row.approval == Approval.NONE else ())
+        said.append(verb % {"who": who(one.by)} + f"{delegate}{void}{words}")
+    return tuple(said) or ((gettext_noop("No approval was needed."),) if row.approval == Approval.NONE else ())
 
 
 def who(actor: str) -> str:
@@ -96,34 +101,37 @@ def title(row: Request) -> str:
     """What a request is about, in words."""
     label = ", derived PIV" if row.label == Label.DERIVED_PIV else ""
     high = ", AAL3" if row.aal == AAL.AAL3 and policy_of(Kind(row.kind)).in_person else ""
-    return f"{policy_of(Kind(row.kind)).label}{label}{high}"
+    return f"{gettext(policy_of(Kind(row.kind)).label)}{label}{high}"
 
 
 def shown_terms(row: Request) -> list[tuple[str, list[str]]]:
     """The terms that an approver approves, every one, in words; they are those of `row.terms`."""
     terms = row.terms
     if not terms:
-        return [("Purpose", [row.purpose])]
+        return [(gettext_noop("Purpose"), [row.purpose])]
     device, root = terms["device"], terms["root"]
     managed = {True: "yes", False: "no", None: "not said"}[device["managed"]]
     subject = terms["subject"]
     return [
-        ("For", [f"{subject['name']} ({subject['login_name'] or 'no login name'})"]),
-        ("Asked by", [f"{who(terms['requested_by'])}, as {_role(terms['role'])}"]),
-        ("Kind", [policy_of(Kind(terms["kind"])).label]),
-        ("Label", [terms["label"].replace("_", " ")]),
-        ("Level", [f"AAL{terms['level']['aal']}", *terms["level"]["why"]]),
-        ("Form factor", [terms["form_factor"]]),
-        ("Device model", [device["model"] or "any"]),
-        ("Device serial number", [device["serial"] or "any"]),
-        ("Asset tag", [device["asset_tag"] or "not said"]),
-        ("Managed device", [managed]),
-        ("Purpose", [terms["purpose"]]),
-        ("Ticket", [terms["ticket"] or "none"]),
-        ("Until", [terms["until"] or "as long as the rules allow", _lifetime(terms["lifetime_days"])]),
-        ("Derived from", [f"{root['name']}, AAL{root['aal']}" if root else "nothing yet: the person has no root"]),
-        ("Eligibility", [_answer(one) for one in terms["eligibility"]]),
-        ("Rules", [f"SHA-256 {terms['policy']['sha256']}"]),
+        (gettext_noop("For"), [f"{subject['name']} ({subject['login_name'] or 'no login name'})"]),
+        (gettext_noop("Asked by"), [f"{who(terms['requested_by'])}, as {_role(terms['role'])}"]),
+        (gettext_noop("Kind"), [gettext(policy_of(Kind(terms["kind"])).label)]),
+        (gettext_noop("Label"), [terms["label"].replace("_", " ")]),
+        (gettext_noop("Level"), [f"AAL{terms['level']['aal']}", *terms["level"]["why"]]),
+        (gettext_noop("Form factor"), [terms["form_factor"]]),
+        (gettext_noop("Device model"), [device["model"] or "any"]),
+        (gettext_noop("Device serial number"), [device["serial"] or "any"]),
+        (gettext_noop("Asset tag"), [device["asset_tag"] or "not said"]),
+        (gettext_noop("Managed device"), [managed]),
+        (gettext_noop("Purpose"), [terms["purpose"]]),
+        (gettext_noop("Ticket"), [terms["ticket"] or "none"]),
+        (gettext_noop("Until"), [terms["until"] or "as long as the rules allow", _lifetime(terms["lifetime_days"])]),
+        (
+            gettext_noop("Derived from"),
+            [f"{root['name']}, AAL{root['aal']}" if root else "nothing yet: the person has no root"],
+        ),
+        (gettext_noop("Eligibility"), [_answer(one) for one in terms["eligibility"]]),
+        (gettext_noop("Rules"), [f"SHA-256 {terms['policy']['sha256']}"]),
     ]
 
 
@@ -132,7 +140,11 @@ def _role(role: str) -> str:
 
 
 def _lifetime(days: int | None) -> str:
-    return f"{days} days at most" if days else "as long as the account lives"
+    return (
+        ngettext("%(days)s day at most", "%(days)s days at most", days) % {"days": days}
+        if days
+        else "as long as the account lives"
+    )
 
 
 def _answer(one: dict[str, object]) -> str:

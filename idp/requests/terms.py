@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext_noop
+
 from derived.changes import requests
 from derived.changes.requests import Asking
 from derived.errors import Reason, Refused
@@ -99,10 +101,10 @@ def _level(text: str, kind: Kind, label: Label) -> AAL:
     """The highest level: AAL3 in a certificate only if it is asked for, since it takes more approvals."""
     usual = AAL.AAL2 if policy_of(kind).in_person else policy_of(kind).ceiling
     if text not in {"", "2", "3"}:
-        raise WrongField("aal", "Choose 2 or 3.")
+        raise WrongField("aal", gettext_noop("Choose 2 or 3."))
     found = AAL(int(text)) if text else usual
     if found == AAL.AAL3 and policy_of(kind).in_person and label != Label.DERIVED_PIV:
-        raise WrongField("aal", "A certificate at AAL3 has the label derived_piv.")
+        raise WrongField("aal", gettext_noop("A certificate at AAL3 has the label derived_piv."))
     return min(found, policy_of(kind).ceiling)
 
 
@@ -112,9 +114,9 @@ def _day(text: str, *, now: datetime) -> date | None:
     try:
         found = date.fromisoformat(text)
     except ValueError:
-        raise WrongField("until", "Write a day as 2027-06-30.") from None
+        raise WrongField("until", gettext_noop("Write a day as 2027-06-30.")) from None
     if not now.date() < found <= (now + _LATEST).date():
-        raise WrongField("until", "Choose a day in the future, within five years.")
+        raise WrongField("until", gettext_noop("Choose a day in the future, within five years."))
     return found
 
 

@@ -2,6 +2,7 @@
 
     worker        the loop of the worker, and housekeeping
     outcomes      the results of a delivery
+    mail_page     the HTML of a mail
     mail          notices to people
     transport     a mail handed to the server as addressed
     backchannel   back-channel logout tokens

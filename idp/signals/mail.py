@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.mail import get_connection
 from django.template.loader import render_to_string
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
 
 from derived.changes import revoke
 from derived.changes.issue import GivenBy
@@ -32,6 +34,7 @@ from idp.errors import ENDINGS
 from idp.models import RecoveryAttempt, RedressCase
 from idp.secrets import grouped
 from idp.signals import transport
+from idp.signals.mail_page import as_page
 from idp.signals.transport import NotInternational
 from scim.models import Access, AccessState, EmergencyAccess, Person, RoleName, RoleReview
 from scim.people import notices
@@ -51,18 +54,21 @@ KINDS = (
     "request.changed", "request.decide", "credential.expiring", "account.unused",
 )  # fmt: skip
 _BOUND_BY = {
-    "invitation": "through the invitation to your account",
-    "login": "by someone who was signed in as you",
-    "manager": "by your identity team",
-    "vouched": "through the invitation after your identity team had checked that it is you",
-    "recovery": "with one of your recovery codes",
+    "invitation": gettext_noop("added through the invitation to your account"),
+    "login": gettext_noop("added by someone who was signed in as you"),
+    "manager": gettext_noop("added by your identity team"),
+    "vouched": gettext_noop("added through the invitation after your identity team had checked that it is you"),
+    "recovery": gettext_noop("added with one of your recovery codes"),
 }
 _CHANGES = {
-    "password": "Its password was changed",
-    "name": "It has this new name",
-    "codes": "Its recovery codes were replaced by new ones",
+    "password": gettext_noop("Its password was changed"),
+    "name": gettext_noop("It has this new name"),
+    "codes": gettext_noop("Its recovery codes were replaced by new ones"),
 }
-_NOTICES = {"invite": "the invitation", "account.ended": "the notice that the account ended"}
+_NOTICES = {
+    "invite": gettext_noop("the invitation"),
+    "account.ended": gettext_noop("the notice that the account ended"),
+}
 # Sources write a person several times in a row: one mail at the end tells it all, and holds the one link that works.
 _IN_BURSTS = frozenset({"invite", "profile_changed", "access.changed", "adoption.waits", "return.waits"})
 _LONGEST_PAUSE = 12  # times the pause, after the first cause
@@ -86,15 +92,17 @@ _FOR_MANAGERS = frozenset(
 )
 _SUSPENDED = {
     "name_changed": (
-        "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: "
-        "My devices, Correct the name"
+        gettext_noop(
+            "it shows a name that is no longer yours. Its holder can have it with the new one, for the same key: "
+            "My devices, Correct the name"
+        )
     ),
-    "upstream_capped": "it rests on a sign-in at another provider that is trusted less than before",
-    "review_overdue": "nobody confirmed in time that you still need it",
-    "suspended_by_person": (
+    "upstream_capped": gettext_noop("it rests on a sign-in at another provider that is trusted less than before"),
+    "review_overdue": gettext_noop("nobody confirmed in time that you still need it"),
+    "suspended_by_person": gettext_noop(
         "it was suspended on the My devices page. Its holder can lift that there, signed in another way"
     ),
-    "upstream_disabled": "it rests on a sign-in at another provider that is switched off",
+    "upstream_disabled": gettext_noop("it rests on a sign-in at another provider that is switched off"),
 }
 # Endings by the person, or by an intruder in their place, so the notice can freeze the account.
 _BY_PERSON = frozenset(
@@ -202,14 +210,14 @@ def _codes(row: OutboxRow, account: Account, person: Person, *, now: datetime) -
 
 def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> tuple[str, dict[str, Any]]:
     """The template of a notice and its values; "" if there is nothing to send."""
-    values: dict[str, Any] = {"when": row.created_at.strftime("%-d %B %Y, %H:%M UTC")}
+    values: dict[str, Any] = {"when": date_format(row.created_at, "DATETIME_FORMAT") + " UTC"}
     because = str(row.payload.get("because", ""))
-    why = ENDINGS.get(because, "it was ended")
+    why = gettext(ENDINGS.get(because, gettext_noop("it was ended")))
     match row.kind, credential:
         case (("device.bound" | "device.active" | "authenticator.bound" | "pass.issued"), Credential()):
             return row.kind.replace(".", "_"), {**values, **_of_new(row, credential, now=now)}
         case (("authenticator.changed" | "authenticator.disabled"), Credential()):
-            change = _CHANGES.get(str(row.payload.get("change", "")), "It was changed")
+            change = gettext(_CHANGES.get(str(row.payload.get("change", "")), gettext_noop("It was changed")))
             told = {
                 **values,
                 "what": credential.name,
@@ -224,7 +232,7 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
             return "credential_suspended", {
                 **values,
                 "credential_name": credential.name,
-                "why": _SUSPENDED.get(because, "it has to be looked at first"),
+                "why": gettext(_SUSPENDED.get(because, gettext_noop("it has to be looked at first"))),
             }
         case "credential.review", Credential():
             return "credential_review", {**values, "lost": credential.name, "reviewed": _reviewed(row, now=now)}
@@ -233,7 +241,7 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
         case (("account.frozen" | "account.recovery"), _):
             return row.kind.replace(".", "_"), values
         case "profile_changed", _:
-            changed = ", ".join(str(one) for one in row.payload.get("changed", [])) or "your record"
+            changed = ", ".join(str(one) for one in row.payload.get("changed", [])) or gettext("your record")
             return "profile_changed", {"changes": changed}
         case (("role.changed" | "role.review" | "emergency.opened"), _):
             return row.kind.replace(".", "_"), _of_role(row)
@@ -244,12 +252,12 @@ def _notice(row: OutboxRow, credential: Credential | None, *, now: datetime) -> 
 def _own(row: OutboxRow, credential: Credential | None, *, now: datetime) -> tuple[str, dict[str, Any]]:
     """A notice to a person about their own account: of what the time brought, or of a change."""
     if row.kind == "account.unused":
-        when = row.created_at.strftime("%-d %B %Y, %H:%M UTC")
+        when = date_format(row.created_at, "DATETIME_FORMAT") + " UTC"
         return "account_unused", {"when": when, "days": row.payload.get("days")}
     if row.kind == "credential.expiring" and credential is not None and credential.expires_at is not None:
         return "credential_expiring", {
             "credential_name": credential.name,
-            "expires": credential.expires_at.strftime("%-d %B %Y, %H:%M UTC"),
+            "expires": date_format(credential.expires_at, "DATETIME_FORMAT") + " UTC",
             "days": max(1, -(-(credential.expires_at - now) // _ONCE_A)),
             "link": f"{config().issuer}/devices",
         }
@@ -263,7 +271,9 @@ def _of_new(row: OutboxRow, credential: Credential, *, now: datetime) -> dict[st
         case "pass.issued":
             return {**values, "by_codes": credential.evidence.get("given_by") == GivenBy.TWO_ADDRESSES}
         case "authenticator.bound":
-            how = _BOUND_BY.get(str(credential.evidence.get("bound_by", "")), "on your account")
+            how = gettext(
+                _BOUND_BY.get(str(credential.evidence.get("bound_by", "")), gettext_noop("added on your account"))
+            )
             return {**values, "what": credential.name, "how": how}
         case _:
             return {**values, "device_name": credential.name, "certificate": credential.kind == Kind.CERTIFICATE}
@@ -277,11 +287,12 @@ def _of_access(row: OutboxRow) -> tuple[str, dict[str, Any]]:
     if found is None or found.state == AccessState.REQUESTED:
         return "", {}
     party = clients.find(found.rule.client_key)
-    until = found.expires_at.strftime("%-d %B %Y") if found.expires_at else ""
+    until = date_format(found.expires_at, "DATE_FORMAT") if found.expires_at else ""
+    name = party.name if party else found.rule.client_key
     return "access_changed", {
         "state": found.state,
-        "client": party.name if party else found.rule.client_key,
-        "entitlement": found.rule.entitlement,
+        "client": name,
+        "what": f"{name} ({found.rule.entitlement})" if found.rule.entitlement else name,
         "until": until,
         "reason": found.reason,
         "link": f"{config().issuer}/access",
@@ -303,10 +314,10 @@ def _of_request(row: OutboxRow, person: Person) -> tuple[str, dict[str, Any]]:
         "is_subject": is_subject,
         "of": subject.display_name(),
         "by": by,
-        "kind": policy_of(Kind(request.kind)).label,
+        "kind": gettext(policy_of(Kind(request.kind)).label),
         "reason": request.reason,
         "reminded": row.payload.get("reminded"),
-        "until": request.expires_at.strftime("%-d %B %Y") if request.expires_at else "",
+        "until": date_format(request.expires_at, "DATE_FORMAT") if request.expires_at else "",
         "link": f"{config().issuer}/requests/{request.id}",
     }
     if row.kind == "request.decide":
@@ -322,8 +333,8 @@ def _of_another(row: OutboxRow) -> dict[str, Any]:
     """The person whom a manager's notice is about."""
     person = Person.objects.filter(account_id=row.payload.get("of")).first()
     return {
-        "of": (person.login_name or person.display_name()) if person else "a person who is no longer here",
-        "notice": _NOTICES.get(str(row.payload.get("kind")), "a notice"),
+        "of": (person.login_name or person.display_name()) if person else gettext("a person who is no longer here"),
+        "notice": gettext(_NOTICES.get(str(row.payload.get("kind")), gettext_noop("a notice"))),
         "link": f"{config().issuer}/console/people/{person.id}" if person else f"{config().issuer}/console",
         **_of_case(row),
     }
@@ -341,19 +352,19 @@ def _of_case(row: OutboxRow) -> dict[str, Any]:
 
 def _of_role(row: OutboxRow) -> dict[str, Any]:
     """A role that was given or ended, a review of roles that began, or an emergency access."""
-    when = row.created_at.strftime("%-d %B %Y, %H:%M UTC")
+    when = date_format(row.created_at, "DATETIME_FORMAT") + " UTC"
     if row.kind == "role.changed":
         role = RoleName(str(row.payload.get("role", "")))
         return {**_of_another(row), "role": role.label, "change": str(row.payload.get("change", "")), "when": when}
     if row.kind == "role.review":
         review = RoleReview.objects.get(pk=row.payload["review"])
-        return {"due": review.due_at.strftime("%-d %B %Y"), "link": _console("reviews")}
+        return {"due": date_format(review.due_at, "DATE_FORMAT"), "link": _console("reviews")}
     access = EmergencyAccess.objects.select_related("first", "second").get(pk=row.payload["emergency"])
     return {
         "first": access.first.get_username(),
         "second": access.second.get_username(),
         "because": access.because,
-        "until": access.until.strftime("%-d %B %Y, %H:%M UTC"),
+        "until": date_format(access.until, "DATETIME_FORMAT") + " UTC",
         "late": row.payload.get("late", False),
         "link": _console("reviews"),
     }
@@ -393,6 +404,8 @@ def _send(row: OutboxRow, template: str, values: dict[str, Any], addresses: list
     text = render_to_string(f"mail/{template}.txt", {"contact": config().contact, **values}).strip()
     subject, _, body = text.partition("\n")
     subject = subject.removeprefix("Subject:").strip().replace("\r", " ")
+    written = body.strip() + "\n"
+    written_as_page = as_page(subject, written)
     taken, refused = (dict.fromkeys(row.payload.get(name, [])) for name in ("taken", "refused"))
     later: Exception | None = None
     why = ""
@@ -403,7 +416,9 @@ def _send(row: OutboxRow, template: str, values: dict[str, Any], addresses: list
                 if mark in taken or mark in refused:
                     continue
                 try:
-                    transport.hand_over(connection, subject=subject, body=body.strip() + "\n", address=address)
+                    transport.hand_over(
+                        connection, subject=subject, body=written, page=written_as_page, address=address
+                    )
                     taken[mark] = None
                 except (ValueError, NotInternational, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
                     if (final := _final(error)) is None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import idna
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.smtp import EmailBackend
 from django.core.mail.message import sanitize_address
 from django.core.mail.utils import DNS_NAME
@@ -32,8 +32,8 @@ class NotInternational(smtplib.SMTPException):
     """The mail server does not take an address whose local part is not ASCII."""
 
 
-def hand_over(connection: BaseEmailBackend, *, subject: str, body: str, address: str) -> None:
-    """Send a message over an open connection.
+def hand_over(connection: BaseEmailBackend, *, subject: str, body: str, address: str, page: str = "") -> None:
+    """Send a message over an open connection; with `page`, its HTML beside the text.
 
     Raises: ValueError for an impossible address; NotInternational; OSError, SMTPException of the server.
     """
@@ -41,18 +41,20 @@ def hand_over(connection: BaseEmailBackend, *, subject: str, body: str, address:
     if not domain.isascii():
         domain = idna.encode(domain, uts46=True).decode()
     if local.isascii():
-        EmailMessage(subject, body, to=[f"{local}@{domain}"], connection=connection).send()
+        _message(subject, body, page, to=f"{local}@{domain}", connection=connection).send()
         return
     if not _LOCAL_PART.fullmatch(local):
         why = "the local part is no dot-atom (RFC 6532)"
         raise ValueError(why)
     if not isinstance(connection, EmailBackend):
-        EmailMessage(subject, body, to=[address], connection=connection).send()  # a file, or the console
+        _message(subject, body, page, to=address, connection=connection).send()  # a file, or the console
         return
     message = InternationalMessage(policy=SMTPUTF8)
     message["Subject"], message["From"], message["To"] = subject, settings.DEFAULT_FROM_EMAIL, f"{local}@{domain}"
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=DNS_NAME.get_fqdn())
     message.set_content(body)
+    if page:
+        message.add_alternative(page, subtype="html")
     server = connection.connection
     if server is None:
         raise smtplib.SMTPServerDisconnected
@@ -61,3 +63,10 @@ def hand_over(connection: BaseEmailBackend, *, subject: str, body: str, address:
         raise NotInternational
     sender = sanitize_address(settings.DEFAULT_FROM_EMAIL, settings.DEFAULT_CHARSET)
     server.send_message(message, sender, [f"{local}@{domain}"])
+
+
+def _message(subject: str, body: str, page: str, *, to: str, connection: BaseEmailBackend) -> EmailMultiAlternatives:
+    message = EmailMultiAlternatives(subject, body, to=[to], connection=connection)
+    if page:
+        message.attach_alternative(page, "text/html")
+    return message

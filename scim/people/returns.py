@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext_noop
+
 from derived.errors import Reason, Refused
 from derived.ledger import audit
 from derived.ledger.locking import under_lock
@@ -68,9 +70,11 @@ def readmit(person: Person, *, now: datetime, actor: str) -> bool:
 def obstacle(person: Person) -> str:
     """The reason why `readmit` would be refused, in words; empty if it would not."""
     if not _waits(person):
-        return "No source wants this person active again, so there is nothing to agree to."
+        return gettext_noop("No source wants this person active again, so there is nothing to agree to.")
     if person.account.status == AccountStatus.TERMINATED and not ended_by_source(person.account):
-        return "A manager ended this account, and that is for good. A new record of the source makes a new person."
+        return gettext_noop(
+            "A manager ended this account, and that is for good. A new record of the source makes a new person."
+        )
     others = person.records.filter(
         adopted=True, active=False, overruled=False, deleted_at__isnull=True, source__disabled_at__isnull=True
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.shortcuts import redirect
 from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 _SHOWN = 2  # characters at each end of a masked value
 _MOST_DIGITS = 18
 _WORDS = {
-    Reason.BAD_PROOF: f"Write {redress.LEAST_WORDS} to {redress.MOST_WORDS} characters. We kept what you typed.",
-    Reason.TRY_LATER: "You have five open cases. Wait for an answer to one of them.",
+    Reason.BAD_PROOF: gettext_lazy("Write %(least_words)s to %(most_words)s characters. We kept what you typed.")
+    % {"least_words": redress.LEAST_WORDS, "most_words": redress.MOST_WORDS},
+    Reason.TRY_LATER: gettext_noop("You have five open cases. Wait for an answer to one of them."),
 }
 
 
@@ -45,7 +47,7 @@ def app(request: HttpRequest, number: int) -> HttpResponse:
     party = clients.find_by_number(number) if number < 10**_MOST_DIGITS else None
     mine = {one["client_id"] for one in apps.of_account(session.account, now=now)}
     if party is None or not (party.client_id in mine or entitlements.may_enter(person, party.client_id, now=now)):
-        return pages.problem(request, "There is no page at this address.", status=404)
+        return pages.problem(request, gettext_noop("There is no page at this address."), status=404)
     agreement = register.current(party.client_id)
     values = {
         "name": party.name,
@@ -112,7 +114,10 @@ def objections(request: HttpRequest) -> HttpResponse:
         if refused.reason not in _WORDS:
             raise
         return pages.page(request, "redress", {**values, "error": _WORDS[refused.reason]}, status=400)
-    request.session["notice"] = f"Case {made.pk} is open. You get an answer by {date_format(made.due_at, 'j F Y')}."
+    request.session["notice"] = gettext("Case %(pk)s is open. You get an answer by %(day)s.") % {
+        "pk": made.pk,
+        "day": date_format(made.due_at, "j F Y"),
+    }
     return redirect("redress")
 
 
@@ -131,11 +136,11 @@ def in_words(event: Event) -> str:
     """An act of somebody else on an account, in words."""
     act = event.body.get("act") if isinstance(event.body, dict) else None
     known = {
-        "suspend": "Somebody suspended your account",
-        "resume": "Somebody resumed your account",
-        "invite": "Somebody sent you a new invitation",
-        "revoke": "Somebody ended a device or a way to sign in",
-        "sign-out": "Somebody signed you out",
-        "end": "Somebody ended your account",
+        "suspend": gettext_noop("Somebody suspended your account"),
+        "resume": gettext_noop("Somebody resumed your account"),
+        "invite": gettext_noop("Somebody sent you a new invitation"),
+        "revoke": gettext_noop("Somebody ended a device or a way to sign in"),
+        "sign-out": gettext_noop("Somebody signed you out"),
+        "end": gettext_noop("Somebody ended your account"),
     }
     return known.get(str(act), "Somebody refused or took back your access")

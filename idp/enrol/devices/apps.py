@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Max
 from django.shortcuts import redirect
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -131,8 +132,8 @@ def withdraw(request: HttpRequest, number: int) -> HttpResponse:
     party = clients.find_in_any_state(app.client_id) if app else None
     if app is None or party is None:
         return pages.problem(
-            request, "This application is not one of yours, or was taken back already.", status=404,
-            next_step="Look at My apps.",
+            request, gettext_noop("This application is not one of yours, or was taken back already."), status=404,
+            next_step=gettext_noop("Look at My apps."),
         )  # fmt: skip
 
     def work(account: Account) -> None:
@@ -145,5 +146,9 @@ def withdraw(request: HttpRequest, number: int) -> HttpResponse:
             audit.record(account, "consent.withdrawn", now=now, actor="person", body={"client": app.client_id})
 
     under_lock(session.account_id, work)
-    request.session["notice"] = f"{app.name} was signed out" + (", and has to ask you again." if app.allowed else ".")
+    request.session["notice"] = (
+        gettext("%(name)s was signed out, and has to ask you again.")
+        if app.allowed
+        else gettext("%(name)s was signed out.")
+    ) % {"name": app.name}
     return redirect("apps")

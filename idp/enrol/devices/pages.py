@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import segno
 from django.http import JsonResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -33,6 +34,7 @@ from idp.models import Binding
 from idp.secrets import grouped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -41,22 +43,26 @@ if TYPE_CHECKING:
     from derived.models import Account, Credential
     from idp.models import LoginSession
 
-_STATES = {"pending": "Waits for its first sign-in", "active": "Active", "suspended": "Suspended"}
+_STATES = {
+    "pending": gettext_noop("Waits for its first sign-in"),
+    "active": gettext_noop("Active"),
+    "suspended": gettext_noop("Suspended"),
+}
 _WORDS = {
-    Factor.PASSWORD: "password",
-    Factor.TOTP: "code",
-    Factor.DEVICE_KEY: "device key",
-    Factor.DEVICE_PASSPHRASE: "passphrase",
-    Factor.PIV_CARD: "card",
-    Factor.PIV_PIN: "PIN",
-    Factor.CERTIFICATE: "certificate",
-    Factor.PASSKEY: "passkey",
-    Factor.USER_VERIFICATION: "screen lock or PIN",
-    Factor.UPSTREAM: "another provider",
-    Factor.ISSUED_CODE: "temporary pass",
+    Factor.PASSWORD: gettext_noop("password"),
+    Factor.TOTP: gettext_noop("code"),
+    Factor.DEVICE_KEY: gettext_noop("device key"),
+    Factor.DEVICE_PASSPHRASE: gettext_noop("passphrase"),
+    Factor.PIV_CARD: gettext_noop("card"),
+    Factor.PIV_PIN: gettext_noop("PIN"),
+    Factor.CERTIFICATE: gettext_noop("certificate"),
+    Factor.PASSKEY: gettext_noop("passkey"),
+    Factor.USER_VERIFICATION: gettext_noop("screen lock or PIN"),
+    Factor.UPSTREAM: gettext_noop("another provider"),
+    Factor.ISSUED_CODE: gettext_noop("temporary pass"),
 }
 _SHOWN_ONCE = "binding-code"
-_SIGN_IN_AGAIN = "Adding a device needs a sign-in with two factors in the last 20 minutes."
+_SIGN_IN_AGAIN = gettext_noop("Adding a device needs a sign-in with two factors in the last 20 minutes.")
 
 
 # --- my devices -------------------------------------------------------------------------------------------------------
@@ -90,9 +96,9 @@ def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
         "id": row.id,
         "kind": row.kind,
         "name": row.name,
-        "kind_label": policy_of(Kind(row.kind)).label,
+        "kind_label": gettext(policy_of(Kind(row.kind)).label),
         "state": row.state,
-        "state_label": _STATES[row.state],
+        "state_label": gettext(_STATES[row.state]),
         "aal": int(status.level(row)),
         "added": row.created_at,
         "last_used": row.last_used_at,
@@ -104,6 +110,15 @@ def _device(row: Credential, session: LoginSession) -> dict[str, Any]:
     }
 
 
+def _method(factors: Iterable[str]) -> str:
+    """The factors of a login, in words."""
+    named = [gettext(_WORDS[Factor(factor)]) for factor in factors]
+    joined = named[0] if named else ""
+    for one in named[1:]:
+        joined = gettext("%(first)s and %(second)s") % {"first": joined, "second": one}
+    return joined[:1].upper() + joined[1:]
+
+
 def _sessions(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
     rows = with_evidence(session.account.sessions.filter(ended_at__isnull=True, expires_at__gt=now))
     return [
@@ -112,7 +127,7 @@ def _sessions(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
             "started": one.created_at,
             "last_seen": one.last_seen_at,
             "aal": int(login_of(one.event).aal),
-            "method_label": " and ".join(_WORDS[Factor(factor)] for factor in one.event.factors).capitalize(),
+            "method_label": _method(one.event.factors),
             "this_session": one.id == session.id,
             "place": _browser(one.browser, one.network),
         }
@@ -125,7 +140,7 @@ def _browser(user_agent: str, network: str) -> str:
     """A browser's name, from its User-Agent."""
     systems = ("iPhone", "iPad", "Android", "Windows", "Macintosh", "Linux")
     browsers = ("Firefox", "Edg", "Chrome", "Safari")
-    system = next((one for one in systems if one in user_agent), "Unknown system")
+    system = next((one for one in systems if one in user_agent), gettext_noop("Unknown system"))
     browser = next((one for one in browsers if one in user_agent), "Browser")
     return f"{browser.replace('Edg', 'Edge')} on {system.replace('Macintosh', 'Mac')}, {network}"
 
@@ -142,7 +157,9 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         return fresh_login_needed("", next_path=f"/devices/{credential_id}/remove")
     row = _mine(session, credential_id)
     if row is None:
-        return pages.problem(request, "There is no such device of yours, or it was removed already.", status=404)
+        return pages.problem(
+            request, gettext_noop("There is no such device of yours, or it was removed already."), status=404
+        )
     if request.method == "GET":
         return pages.page(request, "device_remove", {"device": _device(row, session)})
 
@@ -150,7 +167,7 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         revoke.credential(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
 
     under_lock(session.account_id, work)
-    request.session["notice"] = f"{row.name} was removed. It cannot sign in any more."
+    request.session["notice"] = gettext("%(name)s was removed. It cannot sign in any more.") % {"name": row.name}
     return redirect("devices")
 
 
@@ -162,7 +179,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         return fresh_login_needed("", next_path="/devices")
     row = _mine(session, credential_id)
     if row is None:
-        return pages.problem(request, "There is no such device of yours.", status=404)
+        return pages.problem(request, gettext_noop("There is no such device of yours."), status=404)
     name = clean_name(request.POST.get("name", "")[:200])
 
     def work(account: Account) -> None:
@@ -235,7 +252,10 @@ def add(request: HttpRequest) -> HttpResponse:
     kind = request.POST.get("kind", Kind.DEVICE_KEY)
     if not registry.code_page(kind):
         return pages.problem(
-            request, "That cannot be added by a code.", status=400, next_step="Add it from My devices."
+            request,
+            gettext_noop("That cannot be added by a code."),
+            status=400,
+            next_step=gettext_noop("Add it from My devices."),
         )
     begun = binding.begin(session, kind=Kind(kind), now=now)
     request.session["binding"] = {"id": str(begun.binding.id), "codes": _sealed(begun)}
@@ -273,7 +293,10 @@ def adding(request: HttpRequest, binding_id: UUID) -> HttpResponse:
     row = _own(session, binding_id)
     if row is None:
         return pages.problem(
-            request, "This was begun in another browser.", status=404, next_step="Add the device from My devices."
+            request,
+            gettext_noop("This was begun in another browser."),
+            status=404,
+            next_step=gettext_noop("Add the device from My devices."),
         )
     return pages.page(request, "device_add", {"binding": _binding(request, row, now=clock.now())})
 
@@ -330,7 +353,9 @@ def confirm(request: HttpRequest, binding_id: UUID) -> HttpResponse:
         if refused.reason == Reason.LOGIN_TOO_OLD:
             return fresh_login_needed(_SIGN_IN_AGAIN, next_path=f"/devices/add/{binding_id}")
         found = error_response(refused.reason)
-        return pages.problem(request, found.words, status=found.status, next_step="Begin again from My devices.")
+        return pages.problem(
+            request, found.words, status=found.status, next_step=gettext_noop("Begin again from My devices.")
+        )
     return redirect("device-adding", binding_id=binding_id)
 
 
@@ -361,13 +386,17 @@ def undone(request: HttpRequest, token: str) -> HttpResponse:
     if link is None:
         return pages.problem(
             request,
-            "This link was used already or is too old.",
+            gettext_noop("This link was used already or is too old."),
             status=410,
-            next_step="Sign in and look at My devices, or ask for help.",
+            next_step=gettext_noop("Sign in and look at My devices, or ask for help."),
         )
     row, freezes = link.credential, link.action == undo.FREEZE
     if request.method == "GET":
-        values = {"what": policy_of(Kind(row.kind)).label, "device_name": row.name, "root": row.root_id is None}
+        values = {
+            "what": gettext(policy_of(Kind(row.kind)).label),
+            "device_name": row.name,
+            "root": row.root_id is None,
+        }
         return pages.page(request, "undo_freeze" if freezes else "undo", values)
     undo.use(link, now=now)
     return pages.page(request, "undone_frozen" if freezes else "undone", {"device_name": row.name})

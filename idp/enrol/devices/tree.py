@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.shortcuts import redirect
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
     from derived.models import Account
     from idp.models import LoginSession
 
-_STATES = {"pending": "waits for its first sign-in", "active": "active", "suspended": "suspended"}
+_STATES = {
+    "pending": gettext_noop("waits for its first sign-in"),
+    "active": gettext_noop("active"),
+    "suspended": gettext_noop("suspended"),
+}
 
 
 def tree(session: LoginSession, *, now: datetime) -> list[dict[str, Any]]:
@@ -55,12 +60,12 @@ def _node(row: Credential, held: dict[UUID, list[dict[str, Any]]]) -> dict[str, 
     kind = policy_of(Kind(row.kind))
     return {
         "id": row.id,
-        "name": row.name or kind.label,
-        "kind_label": kind.label,
+        "name": row.name or gettext(kind.label),
+        "kind_label": gettext(kind.label),
         "aal": int(status.level(row)),
         "grown": [],
         "families": held.get(row.id, []),
-        "state_label": _STATES.get(row.state, "ended; what grew from it lives on"),
+        "state_label": gettext(_STATES.get(row.state, gettext_noop("ended; what depends on it still works"))),
         "piv": row.label == Label.DERIVED_PIV,
     }
 
@@ -95,12 +100,14 @@ def end_family(request: HttpRequest, family_id: UUID) -> HttpResponse:
         .first()
     )
     if row is None:
-        return pages.problem(request, "There is no such app sign-in of yours.", status=404)
+        return pages.problem(request, gettext_noop("There is no such app sign-in of yours."), status=404)
 
     def work(account: Account) -> None:
         revoke.credential(row, account=account, because=Reason.REMOVED_BY_PERSON, now=clock.now(), actor="person")
 
     under_lock(session.account_id, work)
     clients.withdraw_consent(row.grant.client, session.account.person)
-    request.session["notice"] = f"{row.grant.client.name} was signed out. It has to ask you again."
+    request.session["notice"] = gettext("%(name)s was signed out. It has to ask you again.") % {
+        "name": row.grant.client.name
+    }
     return redirect("devices")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import path
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -53,20 +54,22 @@ if TYPE_CHECKING:
     from idp.models import Ceremony, LoginSession
 
 ADD = "/devices/passkey/add"
-OFFER = Offer(label="Passkey on another device", url=ADD)
+OFFER = Offer(label=gettext_noop("Passkey on another device"), url=ADD)
 CODE_PAGE = "/enrol/passkey"
 HERE, BY_CODE = "grow", "binding"  # purposes of a ceremony
 _BYTES = ("raw_id", "public_key")
 _MOST_CODE, _MOST_NAME = 64, 320
-_AGAIN = "Adding a passkey needs a sign-in with two factors in the last 20 minutes."
-_TRY_IT = "Your passkey is added. Sign in with it once now: that makes it active."
+_AGAIN = gettext_noop("Adding a passkey needs a sign-in with two factors in the last 20 minutes.")
+_TRY_IT = gettext_noop("Your passkey is added. Sign in with it once now: that makes it active.")
 _WORDS = {
     Reason.KEY_TOO_WEAK: (
-        "This passkey did not ask for a PIN, a face or a finger, so alone it is one "
-        "factor. Set one up on the device, then try again."
+        gettext_noop(
+            "This passkey did not ask for a PIN, a face or a finger, so alone it is one "
+            "factor. Set one up on the device, then try again."
+        )
     ),
-    Reason.KEY_SEEN_BEFORE: "This passkey is registered here already.",
-    Reason.BAD_PROOF: "The passkey's answer could not be verified, so nothing was added. Try again.",
+    Reason.KEY_SEEN_BEFORE: gettext_noop("This passkey is registered here already."),
+    Reason.BAD_PROOF: gettext_noop("The passkey's answer could not be verified, so nothing was added. Try again."),
 }
 _FOR_A_LOGIN = frozenset({Reason.LOGIN_TOO_OLD, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_ENDED, Reason.NOT_A_ROOT})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.shortcuts import redirect
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -42,11 +43,13 @@ _ADD = "/devices/roots/card/add"
 _NAME = "PIV or CAC card"
 _WORDS = {
     Reason.STEP_UP_NEEDED: (
-        "This account can reach AAL3, and so can a card. Sign in with your strongest way of signing in first."
+        gettext_noop(
+            "This account can reach AAL3, and so can a card. Sign in with your strongest way of signing in first."
+        )
     ),
-    Reason.LOGIN_TOO_OLD: "Adding a card needs a sign-in with two factors in the last 20 minutes.",
-    Reason.LOGIN_TOO_WEAK: "Adding a card needs a sign-in with two factors in the last 20 minutes.",
-    Reason.LOGIN_ENDED: "Sign in again, and then add the card.",
+    Reason.LOGIN_TOO_OLD: gettext_noop("Adding a card needs a sign-in with two factors in the last 20 minutes."),
+    Reason.LOGIN_TOO_WEAK: gettext_noop("Adding a card needs a sign-in with two factors in the last 20 minutes."),
+    Reason.LOGIN_ENDED: gettext_noop("Sign in again, and then add the card."),
     Reason.NOT_A_ROOT: error_response(Reason.NOT_A_ROOT).words,
 }
 
@@ -105,7 +108,7 @@ def added(request: HttpRequest) -> HttpResponse:
         if refused.reason in _WORDS:
             return fresh_login_needed(_WORDS[refused.reason], next_path=_ADD)
         return refusal(request, refused)
-    request.session["notice"] = f"Your card was added. It is worth AAL{new.aal} here."
+    request.session["notice"] = gettext("Your card was added. It is worth AAL%(aal)s here.") % {"aal": new.aal}
     return redirect("devices")
 
 
@@ -160,7 +163,7 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _no_invitation(request: HttpRequest) -> HttpResponse:
-    reason = "This invitation was used, replaced by a newer one, or is older than 24 hours."
+    reason = gettext_noop("This invitation was used, replaced by a newer one, or is older than 24 hours.")
     return pages.page(request, "invitation_invalid", {"reason": reason}, status=410)
 
 
@@ -177,9 +180,9 @@ def invited_done(request: HttpRequest) -> HttpResponse:
         establish(request, new, verified.shown, now=now)
     except (Refused, Unavailable) as refused:
         return _no_invitation(request) if refused.reason == Reason.BAD_CODE else refusal(request, refused)
-    request.session["notice"] = (
-        f"Welcome. Your card is worth AAL{new.aal} here; add a second way of signing in when you can."
-    )
+    request.session["notice"] = gettext(
+        "Welcome. Your card is worth AAL%(aal)s here; add a second way of signing in when you can."
+    ) % {"aal": new.aal}
     return flow.finish(request, new)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import segno
 from django.shortcuts import redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from idp.models import Invitation
 
-WRONG_CODE = "That code is not right. Check the clock of your device, and try the next one."
+WRONG_CODE = gettext_noop("That code is not right. Check the clock of your device, and try the next one.")
 
 
 @require_http_methods(["GET", "POST"])
@@ -47,7 +48,7 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
     context = (person.login_name or "", row.address, person.display_name(), "ramet")
     error = password.objection(secret, context=context)
     if not error and secret != request.POST.get("password_again", ""):
-        error = "The two passwords are not the same."
+        error = gettext_noop("The two passwords are not the same.")
     if error:
         return pages.page(request, "invitation", {**values, "error": error}, status=400)
     credential_id = uuid4()
@@ -62,7 +63,7 @@ def invited(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _no_invitation(request: HttpRequest) -> HttpResponse:
-    reason = "This invitation was used, replaced by a newer one, or is older than 24 hours."
+    reason = gettext_noop("This invitation was used, replaced by a newer one, or is older than 24 hours.")
     return pages.page(request, "invitation_invalid", {"reason": reason}, status=410)
 
 
@@ -94,7 +95,9 @@ def invited_totp(request: HttpRequest, token: str) -> HttpResponse:
     request.session.pop("enrolling")
     # Both factors were shown in this one transaction, so it is a login like any other (ruling 6).
     establish(request, credential, PASSWORD_AND_TOTP, now=now)
-    response = saved_codes.shown(request, codes, continue_url="/devices", button="continue", step="Step 3 of 3")
+    response = saved_codes.shown(
+        request, codes, continue_url="/devices", button="continue", step=gettext_noop("Step 3 of 3")
+    )
     throttle.remember(response, credential.account_id, secure=config().is_https, nonce=uuid4().hex)
     return response
 
@@ -115,7 +118,7 @@ class AppWords:
     way_out: str = ""
 
 
-_INVITED = AppWords(step="Step 2 of 3")
+_INVITED = AppWords(step=gettext_noop("Step 2 of 3"))
 
 
 def connect_an_app(

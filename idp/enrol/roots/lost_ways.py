@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from django.shortcuts import redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from idp.models import RecoveryAttempt
 
 _KEY = "mailed_codes"
-_WRONG = "These codes do not go together, or no longer work. Check both, or ask for new ones."
-_WRONG_SECRET = "That password or recovery code is not right. You can also leave both empty."  # noqa: S105 - words
+_WRONG = gettext_noop("These codes do not go together, or no longer work. Check both, or ask for new ones.")
+_WRONG_SECRET = gettext_noop("That password or recovery code is not right. You can also leave both empty.")
 _LONGEST_NAME = 320
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -39,19 +40,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STRENGTHS = {
-    AAL.AAL3: "Strongest: a key in hardware, and a second factor",
-    AAL.AAL2: "Two factors",
-    AAL.AAL1: "One factor",
-    AAL.NONE: "Worth nothing at present",
+    AAL.AAL3: gettext_noop("Strongest: a key in hardware, and a second factor"),
+    AAL.AAL2: gettext_noop("Two factors"),
+    AAL.AAL1: gettext_noop("One factor"),
+    AAL.NONE: gettext_noop("Worth nothing at present"),
 }
 _STEP_UP = frozenset(
     {Reason.NOT_A_ROOT, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_TOO_OLD, Reason.STEP_UP_NEEDED, Reason.LOGIN_ENDED}
 )
-_GONE = "There is no such way of signing in, or it has ended already."
+_GONE = gettext_noop("There is no such way of signing in, or it has ended already.")
 _ADDING = (
-    ("Password and authenticator app", "roots-password-add"),
+    (gettext_noop("Password and authenticator app"), "roots-password-add"),
     ("PIV or CAC card", "root-card-add"),
-    ("Passkey or security key", "root-passkey-add"),
+    (gettext_noop("Passkey or security key"), "root-passkey-add"),
 )
 _OLDEST_USE = timedelta(days=3650)
 _FAR_EAST = timedelta(hours=14)
@@ -94,9 +95,9 @@ def _described(row: Credential, session: LoginSession, *, reviewed: bool = False
     level = status.level(row)
     return {
         "id": row.id,
-        "name": row.name or policy_of(Kind(row.kind)).label,
+        "name": row.name or gettext(policy_of(Kind(row.kind)).label),
         "kind": row.kind,
-        "kind_label": policy_of(Kind(row.kind)).label,
+        "kind_label": gettext(policy_of(Kind(row.kind)).label),
         "aal": int(level),
         "strength": STRENGTHS[level],
         "phishing_resistant": bool(row.evidence.get("phishing_resistant")),
@@ -116,19 +117,19 @@ def _ceiling(row: Credential, level: AAL) -> str:
     """The login on which it was bound, as the reason of its level (ruling 5)."""
     match row.evidence.get("bound_by"):
         case "login":
-            return (
-                f"Worth AAL{int(level)}: it was added from a sign-in at "
-                f"AAL{row.evidence.get('login_aal', int(level))}, and is never worth more than that."
-            )
+            return gettext(
+                "Worth AAL%(level)s: it was added from a sign-in at AAL%(login_level)s, and is never worth "
+                "more than that."
+            ) % {"level": int(level), "login_level": row.evidence.get("login_aal", int(level))}
         case "recovery":
-            return (
-                f"Worth AAL{int(level)}: it was set up again with a recovery code, and is never "
-                "worth more than the one before."
-            )
+            return gettext(
+                "Worth AAL%(level)s: it was set up again with a recovery code, "
+                "and is never worth more than the one before."
+            ) % {"level": int(level)}
         case "manager":
-            return f"Worth AAL{int(level)}: your identity team added it."
+            return gettext("Worth AAL%(level)s: your identity team added it.") % {"level": int(level)}
         case "invitation":
-            return f"Worth AAL{int(level)}: it was added through your invitation."
+            return gettext("Worth AAL%(level)s: it was added through your invitation.") % {"level": int(level)}
         case _:
             return ""
 
@@ -186,8 +187,12 @@ def refused(  # noqa: PLR0913 - what, why, and what helps
     """
     found = error_response(reason)
     if reason not in _STEP_UP:
-        return pages.problem(request, found.words, status=found.status, next_step="Go back to My devices.")
-    why = f"To change something worth AAL{int(affected)}, sign in with something as strong."
+        return pages.problem(
+            request, found.words, status=found.status, next_step=gettext_noop("Go back to My devices.")
+        )
+    why = gettext("To change something worth AAL%(level)s, sign in with something as strong.") % {
+        "level": int(affected)
+    }
     values = {
         "words": found.words,
         "name": name,
@@ -200,7 +205,7 @@ def refused(  # noqa: PLR0913 - what, why, and what helps
 
 
 def _gone(request: HttpRequest) -> HttpResponse:
-    return pages.problem(request, _GONE, status=404, next_step="Look at My devices.")
+    return pages.problem(request, _GONE, status=404, next_step=gettext_noop("Look at My devices."))
 
 
 # --- another name, off the account, lost ------------------------------------------------------------------------------
@@ -229,7 +234,7 @@ def rename(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         )
     except Refused as no:
         return refused(request, no.reason, session, affected=status.level(row), name=row.name)
-    request.session["notice"] = f"It is called “{name}” from now on."
+    request.session["notice"] = gettext("It is called “%(name)s” from now on.") % {"name": name}
     return redirect("devices")
 
 
@@ -259,7 +264,9 @@ def remove(request: HttpRequest, credential_id: UUID) -> HttpResponse:
             return pages.page(request, "root_last", values, status=error_response(no.reason).status)
         report_url = reverse("root-report", args=[row.id])
         return refused(request, no.reason, session, affected=status.level(row), name=row.name, report=report_url)
-    return _ended(request, session, row, f"{row.name} was removed. It cannot sign in any more.")
+    return _ended(
+        request, session, row, gettext("%(name)s was removed. It cannot sign in any more.") % {"name": row.name}
+    )
 
 
 @require_http_methods(["POST"])
@@ -272,7 +279,7 @@ def enable(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     if row is None:
         return _gone(request)
     under_my_lock(session, lambda account, _: by_person.enable(account, row, now=now, actor="person"), now=now)
-    request.session["notice"] = f"{row.name} signs in again."
+    request.session["notice"] = gettext("%(name)s signs in again.") % {"name": row.name}
     return redirect("devices")
 
 
@@ -290,14 +297,19 @@ def report(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         try:
             since = _used_since(request, now=now)
         except ValueError:
-            error = "Give the day since when somebody else may have used it, as far as you know."
+            error = gettext_noop("Give the day since when somebody else may have used it, as far as you know.")
         else:
             under_my_lock(
                 session,
                 lambda account, _: by_person.report_loss(account, row.id, used_since=since, now=now, actor="person"),
                 now=now,
             )
-            return _ended(request, session, row, f"{row.name} was reported lost. It cannot sign in any more.")
+            return _ended(
+                request,
+                session,
+                row,
+                gettext("%(name)s was reported lost. It cannot sign in any more.") % {"name": row.name},
+            )
     last = not [one for one in status.live_roots(session.account, now=now) if one.id != row.id]
     values = {
         "root": _described(row, session),

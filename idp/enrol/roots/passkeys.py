@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -42,19 +43,19 @@ if TYPE_CHECKING:
 
 REGISTER, INVITED = "register", "invitation"
 _ADD = "/devices/roots/passkey/add"
-_STEP_UP = (
+_STEP_UP = gettext_noop(
     "This account can reach AAL3, and so could this key. Sign in with your strongest way of "
     "signing in first, then add the key again."
 )
-_AGAIN = "Adding a way of signing in needs a sign-in with two factors in the last 20 minutes."
-_TRY_IT = "Your key is set up. Sign in with it now, to see that it works."
+_AGAIN = gettext_noop("Adding a way of signing in needs a sign-in with two factors in the last 20 minutes.")
+_TRY_IT = gettext_noop("Your key is set up. Sign in with it now, to see that it works.")
 _WORDS = {
-    Reason.KEY_SEEN_BEFORE: "This key is registered here already.",
+    Reason.KEY_SEEN_BEFORE: gettext_noop("This key is registered here already."),
     Reason.LOGIN_TOO_OLD: _AGAIN,
     Reason.LOGIN_TOO_WEAK: _AGAIN,
     Reason.STEP_UP_NEEDED: _STEP_UP,
-    Reason.BAD_PROOF: "The key's answer could not be verified, so nothing was added. Try again.",
-    Reason.BAD_CODE: "This invitation was used, replaced by a newer one, or is older than 24 hours.",
+    Reason.BAD_PROOF: gettext_noop("The key's answer could not be verified, so nothing was added. Try again."),
+    Reason.BAD_CODE: gettext_noop("This invitation was used, replaced by a newer one, or is older than 24 hours."),
 }
 _FOR_A_LOGIN = frozenset(
     {Reason.STEP_UP_NEEDED, Reason.LOGIN_TOO_OLD, Reason.LOGIN_TOO_WEAK, Reason.LOGIN_ENDED, Reason.NOT_A_ROOT}
@@ -208,7 +209,9 @@ def worth(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     rows = status.living(session.account_id).filter(id=credential_id, kind=Kind.PASSKEY).select_related("passkey")
     row = rows.first()
     if row is None:
-        return pages.problem(request, "There is no such key of yours, or it was removed already.", status=404)
+        return pages.problem(
+            request, gettext_noop("There is no such key of yours, or it was removed already."), status=404
+        )
     values = {
         "name": row.name,
         "aal": int(status.level(row)),

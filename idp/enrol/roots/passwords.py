@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.shortcuts import redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -37,15 +38,18 @@ if TYPE_CHECKING:
     from idp.models import LoginSession
 
 _KEY = "own_pair"
-_ADDING = AppWords(way_out="Add nothing")
+_ADDING = AppWords(way_out=gettext_noop("Add nothing"))
 _REPLACING = AppWords(
     stops=(
-        "The app that you use now stops working as soon as this one is connected, and so do your recovery codes: you "
-        "get new ones. Until then nothing changes."
+        gettext_noop(
+            "The app that you use now stops working as soon as this one is connected, and so do your "
+            "recovery codes: you "
+            "get new ones. Until then nothing changes."
+        )
     ),
-    way_out="Keep the app that I have",
+    way_out=gettext_noop("Keep the app that I have"),
 )
-_GONE = "There is no such way of signing in, or it has ended already."
+_GONE = gettext_noop("There is no such way of signing in, or it has ended already.")
 
 
 def chosen(request: HttpRequest, account: Account) -> tuple[str, str | None]:
@@ -54,7 +58,7 @@ def chosen(request: HttpRequest, account: Account) -> tuple[str, str | None]:
     context = (person.login_name or "", person.display_name(), "ramet")
     error = password.objection(secret, context=context)
     if not error and secret != request.POST.get("password_again", ""):
-        error = "The two passwords are not the same."
+        error = gettext_noop("The two passwords are not the same.")
     return secret, error
 
 
@@ -196,7 +200,7 @@ def change(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         )
     except Refused as no:
         return refused(request, no.reason, session, affected=status.level(row), name=row.name)
-    request.session["notice"] = (
+    request.session["notice"] = gettext_noop(
         "Your password was changed. If somebody else may know the old one, sign out everywhere else too."
     )
     return redirect("devices")

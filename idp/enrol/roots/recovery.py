@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.shortcuts import redirect
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
 
     from derived.models import Account
 
-_WRONG = "That code is not one of your recovery codes, or was used already."
-_WRONG_OF_THREE = "These three do not go together. Check the user name, the password and the code, and try again."
-_STOPS = AppWords(stops="The app that you lost stops working as soon as this one is connected.")
+_WRONG = gettext_noop("That code is not one of your recovery codes, or was used already.")
+_WRONG_OF_THREE = gettext_noop(
+    "These three do not go together. Check the user name, the password and the code, and try again."
+)
+_STOPS = AppWords(stops=gettext_noop("The app that you lost stops working as soon as this one is connected."))
 _KEY = "recovering"
 
 
@@ -132,7 +135,9 @@ def _in_person(request: HttpRequest) -> HttpResponse:
         request,
         found.words,
         status=found.status,
-        next_step="Your identity team checks in person that it is you, and sets up a new way of signing in.",
+        next_step=gettext_noop(
+            "Your identity team checks in person that it is you, and sets up a new way of signing in."
+        ),
     )
 
 
@@ -179,7 +184,7 @@ def recover_password(request: HttpRequest) -> HttpResponse:
     context = (person.login_name or "", *person.addresses(), person.display_name(), "ramet")
     error = password.objection(secret, context=context)
     if not error and secret != request.POST.get("password_again", ""):
-        error = "The two passwords are not the same."
+        error = gettext_noop("The two passwords are not the same.")
     if error:
         return pages.page(request, "recover_password", {**values, "error": error}, status=400)
     request.session[_KEY] = {**begun, "password_hash": password.hashed(secret)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.http import HttpResponse
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-_GONE = "There is no such way of signing in, or it has ended already."
+_GONE = gettext_noop("There is no such way of signing in, or it has ended already.")
 
 
 def shown(
@@ -49,7 +51,7 @@ def renew(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         return fresh_login_needed("", next_path=request.path)
     row = mine(session, credential_id)
     if row is None or row.kind != Kind.PASSWORD_TOTP:
-        return pages.problem(request, _GONE, status=404, next_step="Look at My devices.")
+        return pages.problem(request, _GONE, status=404, next_step=gettext_noop("Look at My devices."))
     affected = status.level(row)
     if reason := refusal_to_change(login_of(session.event), affected=affected, now=now):
         return refused(request, reason, session, affected=affected, name=row.name)
@@ -76,11 +78,15 @@ def download(request: HttpRequest) -> HttpResponse:
     codes = request.POST.getlist("code")[: RECOVERY_CODES + 1]
     if not 0 < len(codes) <= RECOVERY_CODES or not all(is_recovery_code(code) for code in codes):
         return pages.problem(
-            request, "These are no recovery codes.", status=400, next_step="Make new ones in My devices."
+            request,
+            gettext_noop("These are no recovery codes."),
+            status=400,
+            next_step=gettext_noop("Make new ones in My devices."),
         )
     text = [
-        f"Recovery codes for {config().issuer}",
-        f"Made on {clock.now():%-d %B %Y}. Each serves once. Whoever has one can use it: keep them like a key.",
+        gettext("Recovery codes for %(issuer)s") % {"issuer": config().issuer},
+        gettext("Made on %(day)s. Each serves once. Whoever has one can use it: keep them like a key.")
+        % {"day": date_format(clock.now(), "DATE_FORMAT")},
         "",
         *codes,
         "",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -100,7 +101,9 @@ def _linked(request: HttpRequest, row: UpstreamLogin, answered: dict[str, str], 
     if mine is None or mine.id != row.session_id or mine.account_id != row.account_id:
         raise Refused(Reason.LOGIN_ENDED)
     link(mine, back, now=now)
-    request.session["notice"] = f"{back.upstream.name} is linked. You can sign in there from now on."
+    request.session["notice"] = gettext("%(name)s is linked. You can sign in there from now on.") % {
+        "name": back.upstream.name
+    }
     return redirect("devices")
 
 

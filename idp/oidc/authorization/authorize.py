@@ -22,6 +22,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext_noop
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -72,13 +73,13 @@ if TYPE_CHECKING:
 
 _ASKED, _CHOSEN = "asked", "chosen"
 _ANSWERS, _MOST_ANSWERS = KEPT_ANSWERS, 5
-_OVER = "This sign-in has expired or was begun in another browser."
-_ANSWERED = "This sign-in is finished: the application has received its answer."
+_OVER = gettext_noop("This sign-in has expired or was begun in another browser.")
+_ANSWERED = gettext_noop("This sign-in is finished: the application has received its answer.")
 _LINK_WORDS = {
-    "client_uri": "Website",
-    "policy_uri": "Privacy policy",
-    "tos_uri": "Terms of service",
-    "logo_uri": "Logo",
+    "client_uri": gettext_noop("Website"),
+    "policy_uri": gettext_noop("Privacy policy"),
+    "tos_uri": gettext_noop("Terms of service"),
+    "logo_uri": gettext_noop("Logo"),
 }
 
 
@@ -176,9 +177,9 @@ def consent(request: HttpRequest, flow: str) -> HttpResponse:
     if row is None or party is None:
         return _repeated(request, flow)
     if request.POST.get("decision") != "allow":
-        error, words = ("access_denied", "The person said no.")
+        error, words = ("access_denied", gettext_noop("The person said no."))
         if request.POST.get("decision") == "cannot":
-            error, words = UNMET, "The person did not sign in as strongly as was asked."
+            error, words = UNMET, gettext_noop("The person did not sign in as strongly as was asked.")
         return _refuse(request, row, error, words, now=clock.now())
     session = signed_in(request)
     said = session is not None and request.session.get(_ASKED) == [
@@ -422,8 +423,8 @@ def _page(request: HttpRequest, words: str | None) -> HttpResponse:
     """An error that may not be sent anywhere: the person sees it (P41)."""
     return pages.problem(
         request,
-        words or "The request is malformed.",
+        words or gettext_noop("The request is malformed."),
         status=400,
-        title="This sign-in cannot go on",
-        next_step="Go back to the application and start again. If this happens again, tell its operator.",
+        title=gettext_noop("This sign-in cannot go on"),
+        next_step=gettext_noop("Go back to the application and start again. If this happens again, tell its operator."),
     )

@@ -11,6 +11,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext_noop
+
 from idp.errors import UNMET
 from idp.login.need import AchievedLevel, Need
 from idp.oidc.claims import acr
@@ -90,10 +92,16 @@ def decide(  # noqa: PLR0913 - a list of gates, from top to bottom
     silent = "none" in ask.prompt
     classes = acr.required_classes(ask)
     if classes is None:
-        return _refuse(UNMET, "None of the authentication levels that this application must have is known here.")
+        return _refuse(
+            UNMET, gettext_noop("None of the authentication levels that this application must have is known here.")
+        )
     need = Need(classes=classes, min_aal=min_aal, phishing_resistant=phishing_resistant)
     if login is None:
-        return _refuse("login_required", "Nobody is signed in.") if silent else Decision(next=Next.LOG_IN, need=need)
+        return (
+            _refuse("login_required", gettext_noop("Nobody is signed in."))
+            if silent
+            else Decision(next=Next.LOG_IN, need=need)
+        )
     fresh = login.at >= asked_at
     if not is_meant and (another := _for_other_subject(ask, fresh=fresh, silent=silent)) is not None:
         return another
@@ -104,13 +112,13 @@ def decide(  # noqa: PLR0913 - a list of gates, from top to bottom
     ) is not None:
         return _log_in_again(ask, need, login, why, reachable=reachable)
     if not is_entitled:
-        return _refuse("access_denied", "This person is not assigned to this application.")
+        return _refuse("access_denied", gettext_noop("This person is not assigned to this application."))
     value = acr.satisfied_class(ask, login)
     if value is None or not need.is_met_by(AchievedLevel.of(login)):
         return _step_up(need, login, silent=silent, reachable=reachable)
     if consent_needed or "consent" in ask.prompt:
         if silent:
-            return _refuse("consent_required", "The person has not allowed this yet.")
+            return _refuse("consent_required", gettext_noop("The person has not allowed this yet."))
         return Decision(next=Next.CONSENT, acr=value)
     return Decision(next=Next.GRANT, acr=value)
 
@@ -118,18 +126,24 @@ def decide(  # noqa: PLR0913 - a list of gates, from top to bottom
 def _for_other_subject(ask: Ask, *, fresh: bool, silent: bool) -> Decision | None:
     """The next step if the signed-in person is not the subject of the hint; None if an unverifiable hint is ignored."""
     if ask.meant == UNKNOWN:
-        return _refuse("login_required", "The id_token_hint is none that can be verified here.") if silent else None
+        return (
+            _refuse("login_required", gettext_noop("The id_token_hint is none that can be verified here."))
+            if silent
+            else None
+        )
     if silent or fresh:
-        return _refuse("login_required", "Somebody else is signed in.")
-    return Decision(next=Next.LOG_IN, words="This application expects another person than the one who is signed in.")
+        return _refuse("login_required", gettext_noop("Somebody else is signed in."))
+    return Decision(
+        next=Next.LOG_IN, words=gettext_noop("This application expects another person than the one who is signed in.")
+    )
 
 
 def _reauthentication_reason(ask: Ask, login: Authentication, *, fresh: bool, now: datetime) -> str | None:
     """The reason why this login is not recent enough, or None (SS-6)."""
     if not fresh and "login" in ask.prompt:
-        return "This application asks you to sign in again."
+        return gettext_noop("This application asks you to sign in again.")
     if ask.max_age is not None and now - login.at > timedelta(seconds=ask.max_age) and not (fresh and ask.max_age == 0):
-        return "This application needs a more recent sign-in."
+        return gettext_noop("This application needs a more recent sign-in.")
     return None
 
 
@@ -138,9 +152,9 @@ def _age_limit_reason(limits: AgeLimits | None, login: Authentication, *, now: d
     if limits is None:
         return None
     if limits.most_session is not None and now - login.at > limits.most_session:
-        return "This application needs a more recent sign-in."
+        return gettext_noop("This application needs a more recent sign-in.")
     if limits.most_idle is not None and limits.idle > limits.most_idle:
-        return "This application asks again after a pause."
+        return gettext_noop("This application asks again after a pause.")
     return None
 
 
@@ -161,7 +175,9 @@ def _may_meet(need: Need, login: Authentication, reachable: Iterable[AchievedLev
 
 
 def _unreachable() -> Decision:
-    return _refuse(UNMET, "The requested authentication level cannot be reached with the credentials of this person.")
+    return _refuse(
+        UNMET, gettext_noop("The requested authentication level cannot be reached with the credentials of this person.")
+    )
 
 
 def _step_up(need: Need, login: Authentication, *, silent: bool, reachable: Iterable[AchievedLevel]) -> Decision:

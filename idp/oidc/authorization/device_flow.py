@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error, UnauthorizedClientError
 from django.http import JsonResponse
+from django.utils.translation import gettext_noop
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -59,8 +60,10 @@ _ASKED = "device-asked"
 _CODE_LENGTH = 8
 _INTERVAL = 5
 _MOST = AchievedLevel(aal=AAL.AAL2, phishing_resistant=False, hardware_protected=False)
-_UNKNOWN = "There is no device waiting with this code. Check it on the device: a code works for ten minutes, and once."
-_OVER = "This was decided already, or took too long. Start again on the device."
+_UNKNOWN = gettext_noop(
+    "There is no device waiting with this code. Check it on the device: a code works for ten minutes, and once."
+)
+_OVER = gettext_noop("This was decided already, or took too long. Start again on the device.")
 
 
 # --- endpoints of the device ---

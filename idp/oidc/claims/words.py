@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext_noop
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _WORDS = {
-    "openid": "know that it is you",
-    "profile": "see your name and user name",
-    "email": "see your e-mail address",
-    "phone": "see your telephone number",
-    "address": "see your postal address",
-    "offline_access": "stay signed in when you are away",
-    "assurance": "see how strongly you signed in and how your identity was checked",
+    "openid": gettext_noop("know that it is you"),
+    "profile": gettext_noop("see your name and user name"),
+    "email": gettext_noop("see your e-mail address"),
+    "phone": gettext_noop("see your telephone number"),
+    "address": gettext_noop("see your postal address"),
+    "offline_access": gettext_noop("stay signed in when you are away"),
+    "assurance": gettext_noop("see how strongly you signed in and how your identity was checked"),
 }
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from authlib.oauth2.rfc6749 import OAuth2Error
 from django.conf import settings
 from django.http import HttpResponse
+from django.utils.translation import gettext_noop
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
@@ -41,7 +42,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     except OAuth2Error as error:
         return _refused(request, f"The request to sign out is malformed. {error.description}")
     except UnicodeDecodeError:
-        return _refused(request, "The request to sign out is malformed.")
+        return _refused(request, gettext_noop("The request to sign out is malformed."))
     if request.method == "POST" and settings.SESSION_COOKIE_NAME not in request.COOKIES:
         # A POST from another site comes without the cookie (SameSite=Lax), so no session would be ended.
         response = HttpResponse(status=303)
@@ -53,15 +54,15 @@ def logout(request: HttpRequest) -> HttpResponse:
     if party is not None:
         refusals.claim(request, party)
     if party is not None and parameters.setdefault("client_id", party.client_id) != party.client_id:
-        return _refused(request, "The request to sign out names two applications.")
+        return _refused(request, gettext_noop("The request to sign out names two applications."))
     target = _return_address(parameters, party)
     forged = bool(given) and hint is None
     returns = bool(parameters.get("post_logout_redirect_uri"))
     if returns and target is None and not forged and "client_id" in parameters:
         words = (
-            "The address to return to is not registered for this application."
+            gettext_noop("The address to return to is not registered for this application.")
             if party is not None
-            else "The application that sent you here is not registered."
+            else gettext_noop("The application that sent you here is not registered.")
         )
         return _refused(request, words)
     target = None if forged else target  # parameters that came with a forged hint are ignored
@@ -93,7 +94,7 @@ def logout_confirmed(request: HttpRequest) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, words: str) -> HttpResponse:
-    stays = "Use “Sign out” at the top: you are still signed in here." if signed_in(request) else None
+    stays = gettext_noop("Use “Sign out” at the top: you are still signed in here.") if signed_in(request) else None
     return refusals.noted(request, pages.problem(request, words, status=400, next_step=stays), "invalid_request", words)
 
 

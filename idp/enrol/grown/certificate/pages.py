@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from derived import clock
@@ -44,33 +45,38 @@ if TYPE_CHECKING:
     from idp.models import LoginSession
 
 _ADD = "/devices/certificates/add"
-OFFER = Offer(label="Certificate for a VPN or a web server", url=_ADD)
+OFFER = Offer(label=gettext_noop("Certificate for a VPN or a web server"), url=_ADD)
 CODE_PAGE = ""  # a device brings its code to EST
-_SIGN_IN_AGAIN = "Adding a certificate needs a sign-in with two factors in the last 20 minutes."
+_SIGN_IN_AGAIN = gettext_noop("Adding a certificate needs a sign-in with two factors in the last 20 minutes.")
 _SHOWN_ONCE = "certificate-code"
 _LEAST_TRANSPORT = 12
 _WAYS = ("request", "device", "file")
-_NOT_FOR_THIS = (
+_NOT_FOR_THIS = gettext_noop(
     "This request does not contain the challenge of this page, so it does not show that you hold its key now. Make a"
     " new request with the challenge below as its common name (CN) or challenge password."
 )
 _WORDS = {
     Reason.BAD_PROOF: (
-        "This is not one certificate signing request, or it is not signed by its own key, or the proof of its "
-        "hardware does not hold for"
-        " it. A request begins with “-----BEGIN CERTIFICATE REQUEST-----”; paste it or choose its file, not both."
+        gettext_noop(
+            "This is not one certificate signing request, or it is not signed by its own key, or the proof of its "
+            "hardware does not hold for"
+            " it. A request begins with “-----BEGIN CERTIFICATE REQUEST-----”; paste it or choose its file, not both."
+        )
     ),
     Reason.CHALLENGE_MISSING: _NOT_FOR_THIS,
-    Reason.KEY_TOO_WEAK: "A certificate needs a passphrase here: its key alone is one factor.",
+    Reason.KEY_TOO_WEAK: gettext_noop("A certificate needs a passphrase here: its key alone is one factor."),
 }
 _NOT_THE_KEY = {
     Reason.BAD_PROOF: _WORDS[Reason.BAD_PROOF],
     Reason.CHALLENGE_MISSING: _NOT_FOR_THIS,
     Reason.CREDENTIAL_NOT_LIVE: (
-        "This request is for another key, or what the certificate grew from has ended. Add a new certificate instead."
+        gettext_noop(
+            "This request is for another key, or what the certificate grew from has ended. Add a new "
+            "certificate instead."
+        )
     ),
 }
-_PRIVATE = (
+_PRIVATE = gettext_noop(
     "You pasted a private key. It is not secret any more: delete it, make a new key and a new "
     "request, and paste only the request."
 )
@@ -101,7 +107,7 @@ def add(request: HttpRequest) -> HttpResponse:
             request,
             error_response(Reason.NO_AUTHORITY).words,
             status=503,
-            next_step="Add a device key in My devices instead.",
+            next_step=gettext_noop("Add a device key in My devices instead."),
         )
     if request.method == "GET":
         return _form(request, session, "")
@@ -195,7 +201,9 @@ def shown(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         return fresh_login_needed("", next_path=request.path)
     row = _mine(session, credential_id)
     if row is None:
-        return pages.problem(request, "There is no such certificate of yours, or it has ended.", status=404)
+        return pages.problem(
+            request, gettext_noop("There is no such certificate of yours, or it has ended."), status=404
+        )
     values = {
         "certificate": row,
         "text": _pem(row),
@@ -212,7 +220,9 @@ def pem(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     session = signed_in(request)
     row = _mine(session, credential_id) if session else None
     if row is None:
-        return pages.problem(request, "There is no such certificate of yours, or it has ended.", status=404)
+        return pages.problem(
+            request, gettext_noop("There is no such certificate of yours, or it has ended."), status=404
+        )
     return _download(_pem(row).encode(), "application/x-pem-file", f"{row.uuid}.pem")
 
 
@@ -233,7 +243,10 @@ def reissue(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     row = _mine(session, credential_id)
     if row is None or not renew.is_on_hold_for_name(row.credential, session.account, now=now):
         return pages.problem(
-            request, "No certificate of yours waits for a new name here.", status=404, next_step="See My devices."
+            request,
+            gettext_noop("No certificate of yours waits for a new name here."),
+            status=404,
+            next_step=gettext_noop("See My devices."),
         )
     values: dict[str, Any] = {
         "certificate": row,
@@ -286,7 +299,10 @@ def ordered(request: HttpRequest, order_id: UUID) -> HttpResponse:
     row = CertificateOrder.objects.filter(id=order_id, session=session).select_related("account__person").first()
     if row is None:
         return pages.problem(
-            request, "This was begun in another browser.", status=404, next_step="Add the certificate from My devices."
+            request,
+            gettext_noop("This was begun in another browser."),
+            status=404,
+            next_step=gettext_noop("Add the certificate from My devices."),
         )
     state = ordering.state(row, now=now)
     code, short_code = _codes(request, row, state)
@@ -316,7 +332,9 @@ def confirm(request: HttpRequest, order_id: UUID) -> HttpResponse:
         if refused.reason == Reason.LOGIN_TOO_OLD:
             return fresh_login_needed(_SIGN_IN_AGAIN, next_path=f"/devices/certificates/orders/{order_id}")
         found = answer_to(refused)
-        return pages.problem(request, found.words, status=found.status, next_step="Begin again from My devices.")
+        return pages.problem(
+            request, found.words, status=found.status, next_step=gettext_noop("Begin again from My devices.")
+        )
     return redirect("certificate-order", order_id=order_id)
 
 

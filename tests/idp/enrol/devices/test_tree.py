@@ -141,7 +141,7 @@ def test_device_of_a_lost_root_is_still_listed(world: World) -> None:
     )
     found = tree(LoginSession.objects.select_related("account").latest("created_at"), now=clock.now())
     assert [(one["state_label"], [child["name"] for child in one["grown"]]) for one in found] == [
-        ("ended; what grew from it lives on", ["Alex's phone"])
+        ("ended; what depends on it still works", ["Alex's phone"])
     ]
 
 
