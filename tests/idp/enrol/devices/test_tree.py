@@ -67,7 +67,7 @@ def test_families_are_listed_under_their_device_and_end_with_it(world: World) ->
         [1, "Password and authenticator app"], [2, "Alex's phone"], [3, "Field app"], [2, "Travel desk"],
     ]  # fmt: skip
     page = desktop.get(f"{ISSUER}/devices")
-    assert "works on this device only" in page.html
+    assert "Works on this device only" in page.html
     family = Credential.objects.get(kind="token_family", parent__kind="device_key")
     page = desktop.submit(page, page.form_to(f"/devices/apps/{family.id}/end"))
     assert "Field app was signed out" in page.words()
