@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.mail import get_connection
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_noop
 
@@ -31,6 +32,7 @@ from idp.enrol.devices import undo_links as undo
 from idp.enrol.roots import invitations as invitation
 from idp.enrol.roots import mailed_codes
 from idp.errors import ENDINGS
+from idp.login import language
 from idp.models import RecoveryAttempt, RedressCase
 from idp.secrets import grouped
 from idp.signals import transport
@@ -145,6 +147,11 @@ def deliver(row: OutboxRow, *, now: datetime) -> None:
     person: Person | None = getattr(account, "person", None) if account else None
     if account is None or person is None or revoke.is_deceased(account):
         return
+    with translation.override(language.of_person(person)):
+        _deliver(row, account, person, now=now)
+
+
+def _deliver(row: OutboxRow, account: Account, person: Person, *, now: datetime) -> None:
     if row.kind in {"invite", "recovery.codes"}:
         (_invite if row.kind == "invite" else _codes)(row, account, person, now=now)
         return

@@ -8,6 +8,7 @@
     test_login      the login pages and the sessions they make
     test_need       what is missing of a login, and what is offered: exactly what suffices
     test_presence   who is here: a session that rested too long, and tokens that prove nobody's presence
+    test_pseudo_language  no plain English on a page
     test_strangers  strangers slow strangers, and disable nothing for the person
     test_tabs       several tabs of one browser, and forms that are sent twice
     test_upstream   signing in at an upstream: what a good answer is worth, and every answer that is worth nothing
