@@ -296,6 +296,7 @@ class Collecting:
     """What is about to be issued. found: the computed label. counts: whether a decision still counts; None: none does.
 
     rules: the approval that the rules of now ask for the label and level. stands: whether its requester may still ask.
+    by_rule: whether the rules of now issue it without anybody's approval.
     """
 
     label: Label
@@ -303,6 +304,7 @@ class Collecting:
     root: Credential
     rules: ApprovalRules
     counts: Callable[[RequestDecision], bool] | None
+    by_rule: bool = False
     stands: Callable[[Request], bool] | None
 
 
@@ -337,6 +339,9 @@ def require_collectable(row: Request, collecting: Collecting, *, now: datetime) 
         if collecting.counts is None or not collecting.counts(one)
     ]
     row.decisions.filter(id__in=gone).update(void_at=now)
+    if row.rule and not collecting.by_rule:  # the rule is gone, or does not hold of the subject any more
+        row.rule = ""
+        row.save(update_fields=["rule"])
     approval = collecting.rules.approval if not row.rule else Approval.NONE
     row.approval = rules.stricter(Approval(row.approval), approval)
     if not standing_of(row).is_agreed:

@@ -25,7 +25,7 @@ from idp.console.guards import allows, name_of, require
 from idp.console.refused import shown
 from idp.keys import wrapper
 from idp.login import asking
-from scim.access import requests, roles
+from scim.access import requests, roles, same_human
 from scim.access.roles import Verb
 from scim.models import Match, MatchState, Person, Record
 from scim.people import cases, held, matching, refusals, returns, settle
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from django.http import HttpRequest, HttpResponse
+
+    from derived.models import Account
 
 _MOST = 100
 _PAIR = 2
@@ -308,10 +310,16 @@ def confirm_check(request: HttpRequest, manager: Person, person_id: UUID, check_
     found = get_object_or_404(Person, id=person_id)
     require(manager, Verb.CHECK, found)
     now, name = clock.now(), name_of(manager)
-    under_lock(
-        found.account_id,
-        lambda account: identity_checks.confirm(account, check_id, by=name, now=now, actor=name),
-    )
+
+    def work(account: Account) -> None:
+        roles.require_as(name, Verb.CHECK, about=found, now=now)
+        row = account.identity_checks.filter(id=check_id).defer("sample").first()
+        officer = same_human.of_actor(row.officer) if row else None
+        if officer is not None and same_human.may_be_one(officer, manager):
+            raise Refused(Reason.ILLEGAL_MOVE)
+        identity_checks.confirm(account, check_id, by=name, now=now, actor=name)
+
+    under_lock(found.account_id, work)
     request.session["notice"] = gettext_noop(
         "Confirmed. A certificate at AAL3 may be issued on it within 90 days, once."
     )

@@ -147,7 +147,7 @@ def _link(name: str, value: object) -> str:
 
 
 def _languages(name: str, value: object) -> tuple[str, ...]:
-    found = value if isinstance(value, list) else []
+    found = value if isinstance(value, list) and all(isinstance(one, str) for one in value) else []
     if not found or not set(found) <= set(LANGUAGES) or len(set(found)) != len(found):
         message = f"{name} is a list of some of {', '.join(LANGUAGES)}"
         raise ValueError(message)

@@ -17,6 +17,7 @@ from derived.changes import identity_checks, requests
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_locks
 from derived.models import Account
+from derived.rules.requests import Approval
 from derived.rules.rulebook import GROUP, MANAGER, SUPERVISOR
 from scim.access import roles, same_human
 from scim.access.roles import Verb
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from derived.changes.requests import Asking
     from derived.models import Request, RequestDecision
-    from derived.rules.requests import Approval
 
 SELF, SYSTEM = "self", "system"
 _TERMINAL = "operator"
@@ -155,7 +155,7 @@ def seat(person: Person, row: Request, *, now: datetime) -> Seat | None:
 def refusal(person: Person, row: Request, *, now: datetime) -> Reason | None:
     """The reason why a person does not decide on a request now, or None."""
     found = seat(person, row, now=now)
-    if found is None or not person.account.is_active:
+    if found is None or not person.account.is_active or row.approval == Approval.SYSTEM:
         return Reason.NOT_AN_APPROVER
     others = row.decisions.filter(void_at__isnull=True).select_related("account__person", "acting_for__person")
     decided = [one.person for each in others for one in (each.account, each.acting_for) if one is not None]
@@ -189,7 +189,7 @@ def counts(decision: RequestDecision, *, now: datetime) -> bool:
         name = decision.by.removeprefix("system:")
         system = DecisionSystem.objects.filter(name=name, ended_at__isnull=True).select_related("owner").first()
         return system is not None and not is_involved(system.owner, row, now=now)
-    if decision.account_id is None:
+    if decision.account_id is None or row.approval == Approval.SYSTEM:
         return False
     account = Account.objects.select_related("person").get(id=decision.account_id)
     people = [account.person, *([decision.acting_for.person] if decision.acting_for else [])]
@@ -200,7 +200,15 @@ def counts(decision: RequestDecision, *, now: datetime) -> bool:
         and _has_role(holder, decision.role, row, now=now)
         and (len(people) == 1 or _delegates(holder, people[0], now=now))
         and not any(is_involved(one, row, now=now) for one in people)
+        and not any(same_human.may_be_one(one, other) for one in people for other in _other_approvers(decision))
     )
+
+
+def _other_approvers(decision: RequestDecision) -> list[Person]:
+    """The people of the other approvals of a request: two that turn out to be one human being do not count."""
+    rows = decision.request.decisions.filter(approves=True, void_at__isnull=True).exclude(id=decision.id)
+    others = rows.select_related("account__person", "acting_for__person")
+    return [one.person for each in others for one in (each.account, each.acting_for) if one is not None]
 
 
 def _delegates(giver: Person, to: Person, *, now: datetime) -> bool:

@@ -51,6 +51,7 @@ class Verb(StrEnum):
     VOUCH = "vouch"
     APPOINT = "appoint"
     CONFIGURE = "configure"
+    DISABLE = "disable"
     READ = "read"
     SEE = "see states"
     CARE = "care"
@@ -102,6 +103,7 @@ MATRIX: Final[Mapping[Verb, Mapping[RoleName, Extent]]] = {
     Verb.VOUCH: _TWO_OF_M,
     Verb.APPOINT: {_M: Extent.SECOND, _P: Extent.SECOND, RoleName.EMERGENCY: Extent.SECOND},
     Verb.CONFIGURE: {_P: Extent.SECOND},
+    Verb.DISABLE: {_P: Extent.ANY},
     Verb.READ: {_E: Extent.OWN, _M: Extent.ANY, _A: Extent.ANY},
     Verb.SEE: {
         _E: Extent.OWN, _S: Extent.REPORTS, _M: Extent.ANY, _O: Extent.ANY, _A: Extent.ANY, _H: Extent.ANY,

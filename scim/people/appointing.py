@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.db.models import F
+
 from derived.errors import Reason, Refused
 from derived.ledger.locking import under_lock
+from derived.models import AccountStatus
 from scim.access import appointments, roles
 from scim.access.appointments import Appointment
 from scim.access.roles import Verb
@@ -77,6 +80,8 @@ def give(wish: Wish, *, actor: str, now: datetime) -> Role | None:
     def work(account: Account) -> Role | None:
         proposal = Proposal(GIVE, _about(wish), Verb.APPOINT, (wish.person,), wish.terms, always=True)
         is_first = acts_alone(actor, wish.role, now=now)
+        if is_first:
+            roles.require_as(actor, Verb.APPOINT, about=wish.person, now=now)
         first = None if is_first else two_managers.first_beside(proposal, actor=actor, now=now)
         appointment = Appointment(
             person=wish.person,
@@ -112,6 +117,8 @@ def end(row: Role, *, because: str, actor: str, now: datetime) -> bool:
             raise Refused(Reason.ILLEGAL_MOVE)
         proposal = Proposal(END, row.id, Verb.APPOINT, (row.person,), because=words, always=True)
         is_first = acts_alone(actor, RoleName(row.role), now=now)
+        if is_first:
+            roles.require_as(actor, Verb.APPOINT, about=row.person, now=now)
         if not is_first and not two_managers.agreed(account, proposal, actor=actor, now=now):
             return False
         appointments.end(account, row, because=words, actor=actor, now=now)
@@ -127,7 +134,14 @@ def acts_alone(actor: str, role: RoleName, *, now: datetime) -> bool:
         return False
     if role != RoleName.MANAGER and roles.has_operators(now=now):
         return False
-    return len(roles.holders(RoleName.MANAGER, now=now)) < _LEAST_MANAGERS
+    return _managers(now=now) < _LEAST_MANAGERS
+
+
+def _managers(*, now: datetime) -> int:
+    """The number of managers, with the suspended ones: nobody becomes the only one by suspending the others."""
+    rows = Role.objects.filter(role=RoleName.MANAGER, ended_at__isnull=True, until__gt=now)
+    present = rows.filter(epoch=F("person__account__epoch")).exclude(person__account__status=AccountStatus.TERMINATED)
+    return present.values("person").distinct().count()
 
 
 def waiting(*, now: datetime) -> QuerySet[Approval]:

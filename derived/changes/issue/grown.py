@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from derived.minting.proven import VerifiedProof
     from derived.models import IssuedCertificate, RequestDecision
     from derived.rules.assurance import Authentication
+    from derived.rules.rulebook import ApprovalRules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,23 +125,36 @@ def _admitted(
     Refused(IDENTITY_CHECK_NEEDED) if AAL3 was approved for a certificate, and the check is missing or too old (RQ-6).
     """
     rules = asked.rulebook.approval_of(proven.kind, draft.label, draft.level)
+    is_free = rules.approval == Approval.NONE
+    rule = "" if is_free else _automatic(rules, proven, asked)
     if request is None:
-        if rules.approval == Approval.NONE:
-            return ""
-        if rules.approving_group and rules.approving_group in asked.groups:
-            return f"group:{rules.approving_group}"
-        for rule in rules.automatic:
-            if rule.holds(root=asked.root.kind, device=proven.device.type, groups=asked.groups):
-                return f"rule:{rule.name}"
-        raise Refused(Reason.APPROVAL_NEEDED)
+        if not is_free and not rule:
+            raise Refused(Reason.APPROVAL_NEEDED)
+        return rule
     collecting = requests.Collecting(
-        label=draft.label, device=proven.device, root=asked.root, rules=rules, counts=asked.counts, stands=asked.stands
+        label=draft.label,
+        device=proven.device,
+        root=asked.root,
+        rules=rules,
+        counts=asked.counts,
+        stands=asked.stands,
+        by_rule=is_free or bool(rule),
     )
     requests.require_collectable(request, collecting, now=now)
     is_high = policy_of(proven.kind).in_person and request.aal == AAL.AAL3
     if is_high and identity_checks.unused(request.account, now=now) is None:
         raise Refused(Reason.IDENTITY_CHECK_NEEDED)
     requests.collect(request, now=now)
+    return ""
+
+
+def _automatic(rules: ApprovalRules, proven: VerifiedProof, asked: IssuanceRequest) -> str:
+    """The name of the rule that approves this issuance without anybody, or ""."""
+    if rules.approving_group and rules.approving_group in asked.groups:
+        return f"group:{rules.approving_group}"
+    for rule in rules.automatic:
+        if rule.holds(root=asked.root.kind, device=proven.device.type, groups=asked.groups):
+            return f"rule:{rule.name}"
     return ""
 
 
@@ -230,10 +244,15 @@ def _succeeds(  # noqa: PLR0913 - the parts of a successor
         highest_level(proven.kind, label, proven.shown, vetted=vetted),
     )
     draft = _draft(root, proven, asked, label=label, limits=limits, now=now)
+    first = Request.objects.filter(credential=old).order_by("created_at").first()
+    if first is not None:  # no successor outlives the end that was approved
+        draft = replace(draft, lifetime=_lifetime(draft, first, now=now))
     if reason := refusal_of_level(proven.kind, draft.level):
         raise Refused(reason)
     row = _written(account, draft, proven)
     _recorded(row, proven, asked, rule="renewal", now=now)
+    if first is not None and first.lasts_until is not None:
+        Request.objects.filter(credential=row).update(lasts_until=first.lasts_until)
     body = {**event_body(row), **_decision(row, asked, draft), "renews": str(old.id)}
     audit.record(
         account, "credential.issued", now=now, actor=asked.by, credential=row, body=body, personal={"name": asked.name}

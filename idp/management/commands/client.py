@@ -100,7 +100,7 @@ class Command(Noun):
     }
 
     methods: ClassVar = {"list": "all", "import": "take_over", "set": "change", "rotate-secret": "rotate"}
-    asks: ClassVar = {"disable": Verb.SUSPEND}
+    asks: ClassVar = {"disable": Verb.DISABLE}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register a client."""

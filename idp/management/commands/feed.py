@@ -110,7 +110,7 @@ class Command(Callers[Receiver]):
         "disable": ("Disable a receiver and delete its waiting events.", name_argument(_NAME)),
         "enable": ("Enable a disabled receiver; it has to read everything once.", name_argument(_NAME)),
     }
-    asks: ClassVar = {"end": Verb.SUSPEND, "disable": Verb.SUSPEND}
+    asks: ClassVar = {"end": Verb.DISABLE, "disable": Verb.DISABLE}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register a receiver."""

@@ -33,7 +33,7 @@ class Command(Noun):
         "rotate": ("Publish a new key now; it takes over when every verifier has seen it.", _rotate),
         "revoke": ("Emergency: take a key out of the JWKS now; what it signed is refused here at once.", _kid),
     }
-    asks: ClassVar = {"revoke": Verb.SUSPEND}
+    asks: ClassVar = {"revoke": Verb.DISABLE}
 
     def all(self, _options: dict[str, Any]) -> list[dict[str, Any]]:
         """List the keys."""

@@ -212,7 +212,7 @@ class Command(Callers[Source]):
     }
 
     methods: ClassVar = {"list": "all", "import": "take_in"}
-    asks: ClassVar = {"refused": Verb.CARE, "end": Verb.SUSPEND, "disable": Verb.SUSPEND}
+    asks: ClassVar = {"refused": Verb.CARE, "end": Verb.DISABLE, "disable": Verb.DISABLE}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register a source."""

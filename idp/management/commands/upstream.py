@@ -111,7 +111,7 @@ class Command(Noun):
 
     methods: ClassVar = {"list": "all", "check": "ask"}
     reads: ClassVar = frozenset({"list", "show", "check", "preset"})
-    asks: ClassVar = {"disable": Verb.SUSPEND}
+    asks: ClassVar = {"disable": Verb.DISABLE}
 
     def add(self, options: dict[str, Any]) -> dict[str, Any]:
         """Register an upstream."""

@@ -89,6 +89,8 @@ def test_without_a_file_nothing_changes() -> None:
         ('logo = "logo.gif"', "logo"),
         ("languages = []", "languages"),
         ('languages = ["de"]', "languages"),
+        ('languages = [["en"]]', "languages"),
+        ("logo = 7", "logo"),
         ('languages = ["en", "en"]', "languages"),
         ('agreements = "perhaps"', "agreements"),
         ('surprise = "x"', "surprise"),

@@ -119,6 +119,55 @@ def test_two_approvals_are_two_people(people: World, rules: Callable[[Rulebook],
     assert collect()
 
 
+def test_two_approvers_who_turn_out_one_human_being(people: World, rules: Callable[[Rulebook], None]) -> None:
+    """WF-2, WF-4: an address in common that a source sends after both approvals."""
+    rules(approval("two"))
+    row = ask()
+    decide(row, MONA)
+    decide(row, OMAR)
+    assert state(row) == "approved"
+    people.patch(OMAR, {"emails": [{"value": MONA, "primary": True}]})
+    assert refused(collect) == Reason.APPROVER_GONE
+    assert state(row) == "waiting"
+
+
+def test_rule_that_does_not_hold_any_more(people: World, rules: Callable[[Rulebook], None]) -> None:
+    """WF-17: the automatic rule that approved a request is gone when its subject collects."""
+    automatic = (AutomaticRule(name="staff", root="password_totp"),)
+    rules(approval("one", automatic=automatic))
+    row = ask()
+    assert (row.state, row.rule.partition("@")[0]) == ("approved", "rule:staff")
+    rules(approval("one"))
+    assert refused(collect) == Reason.APPROVAL_NEEDED
+    assert state(row) == "waiting"
+
+
+def renewed(old: Credential) -> Credential:
+    """A device renews its own credential with a new key."""
+    now = clock.now()
+    assert old.root is not None
+    login = Authentication(
+        factors=frozenset({Factor.PASSWORD, Factor.TOTP}), aal=AAL.AAL2, root=True, at=now, by=str(old.root_id)
+    )
+    asked = issue.IssuanceRequest(login=login, root=old.root, name="Phone", person=ALEX)
+    made = PROOFS[Kind.DEVICE_KEY]()
+    return under_lock(old.account_id, lambda account: issue.renew_derived(account, old, made, asked, now=now))
+
+
+def test_no_renewal_outlives_the_approved_end(one: World) -> None:
+    """MT-2: a credential that was approved until a day is renewed until that day at most."""
+    until = clock.now().date() + timedelta(days=20)
+    decide(ask(until=until.isoformat()), MONA)
+    made = collect()
+    under_lock(made.account_id, lambda account: issue.activate(made, account=account, now=clock.now(), actor="person"))
+    request = Request.objects.get(credential=made)
+    with time_machine.travel(clock.now() + timedelta(days=15), tick=False):
+        new = renewed(made)
+        assert new.expires_at is not None
+        assert new.expires_at.date() <= until
+        assert Request.objects.get(credential=new).lasts_until == request.lasts_until
+
+
 def test_requester_does_not_approve(one: World) -> None:
     """WF-3, RQ-3: a manager who asked for Alex does not approve it; another one does."""
     row = ask(by=MONA)

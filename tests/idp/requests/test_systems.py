@@ -14,10 +14,12 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey
 
 from derived import clock
+from derived.errors import Refused
 from idp.outbound import FetchedResponse
 from idp.requests import systems
-from scim.models import DecisionSystem
-from tests.fixtures.requesting import ALEX, MONA, SAM, approval, ask, collect, kinds, person, state, with_root
+from scim.models import DecisionSystem, RoleName
+from tests.fixtures.requesting import ALEX, MONA, SAM, approval, ask, collect, decide, kinds, person, state, with_root
+from tests.fixtures.roles import appoint
 from tests.fixtures.world import ISSUER, http
 
 if TYPE_CHECKING:
@@ -90,6 +92,16 @@ def test_system_refuses_in_words(desk: DecisionSystem) -> None:
     row = ask()
     assert _sent(row, decision="refuse").status_code == 401  # no words
     assert _sent(row, decision="refuse", words="No budget for it", jti="2").json()["state"] == "refused"
+
+
+def test_no_person_approves_in_place_of_a_system(desk: DecisionSystem) -> None:
+    """A manager presses Approve on a request that a system decides."""
+    appoint(MONA, RoleName.MANAGER)
+    appoint(SAM, RoleName.MANAGER)
+    row = ask()
+    with pytest.raises(Refused):
+        decide(row, SAM)
+    assert state(row) == "waiting"
 
 
 def test_replayed_old_or_unsigned_decision(desk: DecisionSystem) -> None:

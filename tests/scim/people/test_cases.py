@@ -113,7 +113,7 @@ def test_the_console_shows_one_case(world: World) -> None:
     made = _several([hr, hr, hr])
     page = mona.get(f"{ISSUER}/console")
     assert page.html.count("/console/matches/") == 1
-    assert "3 people by employeeNumber" in page.words()
+    assert "3 people by employeeNumber" in page.html
     page = mona.get(f"{ISSUER}/console/matches/{cases.waiting()[0].number}")
     assert "3 different people: keep apart" in page.html
     assert page.html.count("join-pair") == matching.waiting().count()

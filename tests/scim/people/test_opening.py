@@ -201,3 +201,15 @@ def test_nobody_reviews_their_own_role(world: World) -> None:
     out = io.StringIO()
     call_command("role", "review", json=True, stdout=out)
     assert '"left the team"' in out.getvalue()
+
+
+@pytest.mark.database
+def test_nobody_becomes_the_only_manager_by_suspending_the_others(world: World) -> None:
+    """RL-10: a suspended manager counts as one who could agree, and nobody appoints themselves."""
+    for name in (ALEX, MONA, OMAR):
+        world.push(name)
+    wish = Wish(person=_person(), role=RoleName.MANAGER, scope="", days=30, reason="more hands")
+    appoint(MONA, RoleName.MANAGER)
+    appoint(OMAR, RoleName.MANAGER)
+    call_command("person", "suspend", OMAR, because="away for a while", acting=MONA, stdout=io.StringIO())
+    assert appointing.give(wish, actor=f"operator:{_person(MONA).id}", now=clock.now()) is None
