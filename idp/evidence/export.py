@@ -139,7 +139,8 @@ def _document(scope: Scope, *, pinned: Sequence[str], actor: str, now: datetime)
     upto = KeptTree(newest)
     others = [KeptTree(one) for one in _others(with_tree, newest, begins, pinned)]
     accounts = _accounts(scope, upto, next((tree for tree in others if begins and tree.number == begins.id), None))
-    found = records.of_credentials(_credentials(scope, accounts))
+    lengths = {name: leaf.seq for name, leaf in upto.leaves.items()}
+    found = records.of_credentials(_credentials(scope, accounts), until=lengths)
     is_period = scope.first is not None
     return {
         "format": FORMAT,

@@ -120,7 +120,7 @@ def _period(given: Mapping[str, str], *, now: datetime) -> tuple[datetime, datet
         first = last = None
     if first is None or last is None or first > last or first > now.date():
         raise BadForm(_BAD_DATES)
-    begins, ends = (datetime.combine(day, time.min, tzinfo=UTC) for day in (first, last))
+    begins, ends = (datetime.combine(day, time.min, tzinfo=UTC) for day in (first, min(last, now.date())))
     return begins, min(ends + timedelta(days=1), now)
 
 

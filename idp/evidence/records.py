@@ -12,7 +12,7 @@ from idp.config import config
 from idp.models import AuthenticationEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -22,14 +22,19 @@ _FIRST_USES = ("credential.activated", "certificate.released")
 _PROOFING = ("account.opened", "account.vouched")
 
 
-def of_credentials(rows: QuerySet[Credential]) -> list[dict[str, Any]]:
-    """The records of credentials, in the order of their issue; token families have none."""
+def of_credentials(rows: QuerySet[Credential], *, until: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The records of credentials, in the order of their issue; token families have none.
+
+    until: the length of each account's chain at the checkpoint of the export; later Events are not proven by it.
+    """
     found = rows.exclude(kind=Kind.TOKEN_FAMILY).select_related("account__person", "root", "parent")
-    return [_record(row) for row in found.order_by("created_at", "id")]
+    made = ((row, until.get(str(row.account_id), 0)) for row in found.order_by("created_at", "id"))
+    return [
+        _record(row, events) for row, last in made if (events := list(row.events.filter(seq__lte=last).order_by("seq")))
+    ]
 
 
-def _record(row: Credential) -> dict[str, Any]:
-    events = list(row.events.order_by("seq"))
+def _record(row: Credential, events: list[Event]) -> dict[str, Any]:
     issued = next((one for one in events if one.kind == "credential.issued"), None)
     body: dict[str, Any] = issued.body if issued else {}
     return {

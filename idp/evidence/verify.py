@@ -174,6 +174,8 @@ class Verification:
         """Each chain is whole: its Events follow each other, and each has the hash of its content."""
         for chain in self.document["chains"]:
             account, previous, heads = chain["account"], GENESIS, [GENESIS]
+            if account in self.heads:
+                self.fault(f"account {account}: it is here twice")
             for number, event in enumerate(chain["events"], start=1):
                 where = f"account {account}, event {number}"
                 if event["seq"] != number:
@@ -186,6 +188,7 @@ class Verification:
                 heads.append(previous)
                 self.details(where, event)
             self.heads[account] = heads
+        self.complete()
         known = {
             (event["credential"], event["seq"], event["kind"])
             for chain in self.document["chains"]
@@ -195,6 +198,21 @@ class Verification:
             for seq, kind in record.get("events", []):
                 if (record["credential"], seq, kind) not in known:
                     self.fault(f"record {number} (credential {record['credential']}): its event {seq} is in no chain")
+
+    def complete(self) -> None:
+        """Each credential that was issued in the scope has a record."""
+        scope, named = self.document["scope"], {record["credential"] for record in self.document["records"]}
+        for chain in self.document["chains"]:
+            for event in chain["events"]:
+                if event["kind"] != "credential.issued" or event["credential"] in named:
+                    continue
+                at = datetime.fromisoformat(event["at"])
+                if "from" in scope:
+                    is_meant = datetime.fromisoformat(scope["from"]) <= at <= datetime.fromisoformat(scope["to"])
+                else:
+                    is_meant = scope.get("credential", event["credential"]) == event["credential"]
+                if is_meant and chain["account"] == scope.get("account", chain["account"]):
+                    self.fault(f"credential {event['credential']}: its record was left out")
 
     def details(self, where: str, event: dict[str, Any]) -> None:
         """Each personal detail that is shown is the one to which the chain is committed; erased ones are absent."""

@@ -34,7 +34,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "site": brand,
         "person": person,
         "enters_console": partial(_enters_console, person),
-        "login_query": purpose.of_request(request).query if hasattr(request, "session") else "",
+        "login_query": purpose.of_request(request).query() if hasattr(request, "session") else "",
     }
 
 

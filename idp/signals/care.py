@@ -5,6 +5,7 @@ Each change is made under the account's lock after a second look, so that two wo
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from django.db.models import Exists, F, OuterRef
 from derived.changes import access_review, suspend
 from derived.ledger import outbox, single_use
 from derived.ledger.locking import under_lock
-from derived.models import Account, AccountStatus, Credential, Event
+from derived.models import Account, AccountStatus, Credential, Event, OutboxRow
 from derived.rules.kinds import NO_AUTHENTICATORS
 from derived.rules.lifecycle import LIVING, State
 from idp.policies import site
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+logger = logging.getLogger(__name__)
 REMINDED_BEFORE = (1, 7, 14, 30)  # days before the expiry (MT-6)
 _DAY = timedelta(days=1)
-_AT_ONCE = 500
+_AT_ONCE, _LEAST_A_DAY = 500, 20
 _REMINDER = "expiry reminder"
 
 
@@ -85,7 +87,12 @@ def suspend_unused(*, now: datetime) -> int:
     """
     days = site.settings().unused_days
     since = now - days * _DAY
-    found = _unused(since).values_list("id", flat=True)[:_AT_ONCE]
+    found = list(_unused(since).order_by("id").values_list("id", flat=True)[: _AT_ONCE + 1])
+    most = _most_today(now=now)
+    if len(found) > most:
+        logger.warning(
+            "refused: more accounts are unused than the %d that are suspended today. Is the clock right?", most
+        )
 
     def work(account: Account) -> bool:
         if not account.is_active or not _unused(since).filter(id=account.id).exists():
@@ -93,7 +100,17 @@ def suspend_unused(*, now: datetime) -> int:
         suspend.unused(account, days=days, now=now)
         return True
 
-    return sum(under_lock(account_id, work) for account_id in list(found))
+    return sum(under_lock(account_id, work) for account_id in found[: max(0, most)])
+
+
+def _most_today(*, now: datetime) -> int:
+    """The number of accounts that may still be suspended within a day: a twentieth of the active ones, 20 at least.
+
+    A wrong clock, or a long pause of the worker, does not suspend everybody.
+    """
+    active = Account.objects.filter(status=AccountStatus.ACTIVE).count()
+    done = OutboxRow.objects.filter(kind="account.unused", created_at__gt=now - _DAY, created_at__lte=now + _DAY)
+    return min(_AT_ONCE, max(_LEAST_A_DAY, active // 20) - done.count())
 
 
 def _unused(since: datetime) -> QuerySet[Account]:

@@ -24,7 +24,7 @@ from derived.ledger import outbox, status
 from derived.ledger.locking import under_lock
 from derived.models import Account, Credential, OutboxRow, Request
 from derived.rules.kinds import Kind, policy_of
-from derived.rules.lifecycle import LIVING
+from derived.rules.lifecycle import LIVING, State
 from derived.rules.requests import RequestState
 from idp import clients
 from idp.config import config
@@ -262,6 +262,8 @@ def _own(row: OutboxRow, credential: Credential | None, *, now: datetime) -> tup
         when = date_format(row.created_at, "DATETIME_FORMAT") + " UTC"
         return "account_unused", {"when": when, "days": row.payload.get("days")}
     if row.kind == "credential.expiring" and credential is not None and credential.expires_at is not None:
+        if credential.state != State.ACTIVE or credential.expires_at <= now:
+            return "", {}  # it has ended or is suspended since: another notice tells that
         return "credential_expiring", {
             "credential_name": credential.name,
             "expires": date_format(credential.expires_at, "DATETIME_FORMAT") + " UTC",

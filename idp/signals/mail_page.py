@@ -8,6 +8,8 @@ from typing import Final
 from django.utils import translation
 from django.utils.html import escape, format_html
 
+from idp.config import config
+
 _LINK: Final = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,:;!?)]")
 _STYLE: Final = "font-family: sans-serif; line-height: 1.5; max-width: 36rem; margin: 0 auto; padding: 1rem"
 
@@ -37,6 +39,8 @@ def _block(lines: str) -> str:
 def _linked(line: str) -> str:
     found, end = [], 0
     for link in _LINK.finditer(line):
+        if not link.group().startswith(f"{config().issuer}/"):
+            continue  # a name or a reason may hold an address; only ours is a link
         found += [escape(line[end : link.start()]), format_html('<a href="{0}">{0}</a>', link.group())]
         end = link.end()
     return "".join([*found, escape(line[end:])])

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 
 from derived import clock
@@ -132,6 +133,44 @@ def test_a_changed_byte_names_the_record(witness_folder: Folder, tmp_path: Path,
     assert code == 1
     assert named in said, said
     assert "is not signed" in said
+
+
+def test_a_record_that_was_left_out_is_named(witness_folder: Folder, tmp_path: Path) -> None:
+    """EV-5: of a person, also where the operator signs the rest anew; and a chain is not given twice."""
+    owner, _, device = person()
+    made = export.make(Scope(account=owner.id), actor="auditor", now=clock.now())
+    less = signed_again(made, lambda document: document["records"].pop())
+    code, said = verified(tmp_path / "less", less, export.pins())
+    assert code == 1
+    assert f"credential {device.id}: its record was left out" in said
+    twice = signed_again(made, lambda document: document["chains"].append(document["chains"][0]))
+    code, said = verified(tmp_path / "twice", twice, export.pins())
+    assert code == 1
+    assert "it is here twice" in said
+
+
+def test_a_past_period_verifies_after_later_events(witness_folder: Folder, tmp_path: Path) -> None:
+    """A credential of the period that ended after it: its record tells of the period, and the export is whole."""
+    begins = clock.now()
+    with time_machine.travel(begins, tick=False) as now:
+        writing.checkpoint(now=clock.now())
+        now.shift(timedelta(hours=1))
+        owner, _, device = person()
+        now.shift(timedelta(hours=1))
+        ends = clock.now()
+        writing.checkpoint(now=clock.now())
+        pins = export.pins()
+        now.shift(timedelta(hours=1))
+        under_lock(
+            owner.id,
+            lambda locked: revoke.credential(
+                device, account=locked, because=Reason.COMPROMISED, now=clock.now(), actor="x"
+            ),
+        )
+        scope = Scope(first=begins, last=ends)
+        made = export.make(scope, pinned=[pins["checkpoint"]], actor="auditor", now=clock.now())
+        code, said = verified(tmp_path / "x", made, pins)
+    assert code == 0, said
 
 
 def test_a_deleted_event_is_found_against_an_old_checkpoint(witness_folder: Folder, tmp_path: Path) -> None:

@@ -226,6 +226,7 @@ def test_the_help_desk_sees_no_evidence(world: World) -> None:
     assert browser.get(f"{ISSUER}/console/evidence").status == 404
 
 
+@pytest.mark.database
 def test_the_command_opens_reviews_and_a_dry_run_opens_none(world: World) -> None:
     """EV-9: of one person; a second one is not opened while one waits."""
     _, desktop = world.enrolled(ALEX)

@@ -186,3 +186,16 @@ def test_the_command_suspends_lifts_and_revokes_and_rehearses_each(capsys: pytes
     with pytest.raises(CommandError, match="not active"):
         call_command("credential", "suspend", str(row.id))
     assert audit.verify(Account.objects.get(id=owner.id)) is None
+
+
+@pytest.mark.database
+def test_a_wrong_clock_does_not_suspend_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LC-7: a day's suspensions have a bound, which an operator reads in the log."""
+    monkeypatch.setattr(care, "_LEAST_A_DAY", 2)
+    owners = [account(events=0) for _ in range(4)]
+    for owner in owners:
+        ledger_rows.root_of(owner)
+    late = clock.now() + timedelta(days=400)
+    assert care.suspend_unused(now=late) == 2
+    assert care.suspend_unused(now=late) == 0
+    assert care.suspend_unused(now=late + timedelta(days=2)) == 2

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def test_page_of_a_mail_has_its_words_and_links_and_nothing_remote() -> None:
     """NT-6: what a person wrote cannot become a tag, and nothing is fetched when the mail is opened."""
     page = as_page(
-        "Hello", "Hello <b>Alex</b>,\n\nOpen it:\n\n  https://id.example/undo/a?b=1&c=2\n\n  What: x\n  When: y\n"
+        "Hello", "Hello <b>Alex</b>,\n\nOpen it:\n\n  http://localhost:8000/undo/a?b=1&c=2\n\n  What: x\n  When: y\n"
     )
     assert "&lt;b&gt;Alex&lt;/b&gt;" in page
-    assert '<a href="https://id.example/undo/a?b=1&amp;c=2">' in page
+    assert '<a href="http://localhost:8000/undo/a?b=1&amp;c=2">' in page
     assert "What: x<br>When: y" in page
     assert all(word not in page for word in ("<img", "<link", "<script", "src=", "@import"))
     with translation.override("ar"):
@@ -44,3 +44,10 @@ def test_notice_comes_in_the_language_of_the_person(world: World) -> None:
     assert page.mimetype == "text/html"
     assert "su cuenta ya no se puede usar" in page.content
     assert '<html lang="es"' in page.content
+
+
+def test_only_our_own_addresses_become_links() -> None:
+    """A device that somebody named like an address is text."""
+    page = as_page("Hello", "Device: https://evil.example/login\n\nhttp://localhost:8000/devices")
+    assert 'href="https://evil' not in page
+    assert '<a href="http://localhost:8000/devices">' in page

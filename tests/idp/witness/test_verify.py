@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from derived import clock
 from derived.ledger import audit, chain_key
-from derived.models import Account, Event, EventDetail
+from derived.models import Account, CheckpointLeaf, Event, EventDetail
 from idp.witness import verifying, writing
 from idp.witness.lines import Ending, Line
 from tests.fixtures.audit_chain import account, without_triggers
@@ -69,6 +69,7 @@ def test_an_account_that_was_removed_is_found(witness_folder: Folder) -> None:
     writing.checkpoint(now=clock.now())
     without_triggers()
     Event.objects.filter(account=owner).delete()
+    CheckpointLeaf.objects.filter(account=owner).delete()
     owner.delete()
     with pytest.raises(CommandError, match="the witness knows this account"):
         call_command("audit", "verify")
