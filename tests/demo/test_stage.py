@@ -77,6 +77,7 @@ def test_run_tells_a_step_before_it_begins(tmp_path: Path) -> None:
     assert told.getvalue().splitlines()[-1] == "The database is brought up to date …"
 
 
+@pytest.mark.database
 def test_run_offers_people_with_roles_and_work_for_them(world: World) -> None:
     """Two managers, an officer and an auditor; requests of a supervised person and of another; made once."""
     for name, *_ in company.STAFF:

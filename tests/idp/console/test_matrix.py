@@ -171,6 +171,7 @@ def _give(*words: str) -> str:
     return out.getvalue()
 
 
+@pytest.mark.database
 def test_roles_are_given_by_two(world: World) -> None:
     """RL-5: the terminal appoints two managers; from then on it asks, and a manager who signs in agrees to that."""
     for name in (ALEX, MONA, OMAR):

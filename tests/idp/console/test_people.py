@@ -113,6 +113,7 @@ def test_results_are_a_file(world: World, desk: Browser) -> None:
     assert kim.get(f"{ISSUER}/console/people?format=csv").status == 404
 
 
+@pytest.mark.database
 def test_people_who_have_left_are_found(world: World, desk: Browser) -> None:
     """Of whom no source has a record: by a second look, which reads all people."""
     world.push("owen@example.org")

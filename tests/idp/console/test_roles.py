@@ -50,6 +50,7 @@ def _press(manager: Browser, url: str, button: str, value: str, **more: str) -> 
     return manager.submit(page, form, values={button: value, **more})
 
 
+@pytest.mark.database
 def test_role_is_given_and_ended_by_two(managers: tuple[Browser, Browser]) -> None:
     """RL-5: the page of the first has no button to agree; the second's has; the list names both."""
     mona, omar = managers
@@ -135,6 +136,7 @@ def test_review_of_roles(world: World, managers: tuple[Browser, Browser]) -> Non
     assert not any("keep" in one.buttons.get("decision", []) for one in page.forms())
 
 
+@pytest.mark.database
 def test_emergency_access_is_reviewed(world: World, managers: tuple[Browser, Browser]) -> None:
     """RL-8: the page says what it is about and how late it is; neither of the two has the form."""
     world.push(KIM)

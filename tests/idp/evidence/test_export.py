@@ -149,6 +149,7 @@ def test_a_record_that_was_left_out_is_named(witness_folder: Folder, tmp_path: P
     assert "it is here twice" in said
 
 
+@pytest.mark.database
 def test_a_past_period_verifies_after_later_events(witness_folder: Folder, tmp_path: Path) -> None:
     """A credential of the period that ended after it: its record tells of the period, and the export is whole."""
     begins = clock.now()

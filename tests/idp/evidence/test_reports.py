@@ -92,6 +92,7 @@ def test_who_came_back_has_no_success_after_the_ending(world: World) -> None:
     assert [one["success_after"] for one in told()] == ["none"]
 
 
+@pytest.mark.database
 def test_a_held_person_counts_from_the_arrival_of_the_statement(world: World) -> None:
     """EV-8: held at once by the brake, ended by a manager two hours later: late at every impact level."""
     record = world.push(ALEX)
@@ -124,6 +125,7 @@ def test_hardware_that_came_back_stands_in_the_line(world: World) -> None:
     assert [one["hardware_returned"] for one in told()] == ["card 0042 Omar"]
 
 
+@pytest.mark.database
 def test_the_review_report_names_each_decision_and_its_proof() -> None:
     """EV-9: the snapshot, the decision, who, and the event that proves the removal."""
     owner = account(events=0)
@@ -148,6 +150,7 @@ def test_the_review_report_names_each_decision_and_its_proof() -> None:
     assert line["credential"] == str(row.id)
 
 
+@pytest.mark.database
 def test_issuance_is_counted_by_kind(world: World, tmp_path: Path) -> None:
     """Issued, ended by reason, living; as files too."""
     left(world)

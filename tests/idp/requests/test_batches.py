@@ -57,6 +57,7 @@ def _command(*words: str, by: str = MONA) -> Any:
     return json.loads(out.getvalue())
 
 
+@pytest.mark.database
 def test_dry_run_of_a_thousand_rows(office: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """WF-21: 997 rows would become requests, three would not, and nothing is written; the people are a few here."""
     _people(3)

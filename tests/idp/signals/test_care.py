@@ -142,6 +142,7 @@ def test_the_level_of_impact_decides_and_emergency_access_is_exempt() -> None:
     assert care.suspend_unused(now=late) == 1
 
 
+@pytest.mark.database
 def test_an_undecided_review_suspends_at_its_deadline() -> None:
     """EV-9: what was on the snapshot; a decision in time keeps it, and later ones were never asked about."""
     (owner, row), (kept, other) = device(), device()

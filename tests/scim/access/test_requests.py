@@ -339,6 +339,7 @@ def test_tidying_locks_only_accounts_that_lose_something(world: World, monkeypat
     assert requests.end_all_disallowed(now=clock.now(), actor="worker") == 0
 
 
+@pytest.mark.database
 def test_owner_commands(world: World) -> None:
     """own, owners, disown; a client that is none."""
     world.push(OLGA)

@@ -66,6 +66,7 @@ def test_emergency_stops_and_issues_nothing(world: World) -> None:
         appointing.give(Wish(person=alex, role=RoleName.EMERGENCY, reason="longer"), actor=_actor(MONA), now=now)
 
 
+@pytest.mark.database
 def test_emergency_ends_with_its_hours(world: World) -> None:
     """RL-8: managers and auditors are mailed at once; four hours later the console is a 404 for both."""
     for name in (ALEX, KIM, OMAR):
@@ -106,6 +107,7 @@ def test_emergency_takes_two_other_people(world: World) -> None:
     assert not Role.objects.filter(role=RoleName.EMERGENCY).exists()
 
 
+@pytest.mark.database
 def test_emergency_is_reviewed_by_somebody_else(world: World) -> None:
     """RL-8: all are told again after a day, once; neither of the two reviews it; the words are on record."""
     for name in (ALEX, MONA, OMAR):
@@ -181,6 +183,7 @@ def test_undecided_role_is_suspended_at_the_deadline(world: World) -> None:
     assert audit.verify(_person().account) is None
 
 
+@pytest.mark.database
 def test_nobody_reviews_their_own_role(world: World) -> None:
     """The reviewer is another manager, under no record of the holder, and says why; an ended role is decided once."""
     for name in (ALEX, MONA, OMAR):
